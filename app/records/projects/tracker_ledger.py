@@ -310,6 +310,8 @@ class TrackerLedger:
                     merged_sha=merged_sha,
                     closed_because=because,
                     issue_after=after,
+                    merge_waits=None,
+                    merge_note=None,
                 )
                 .returning(ChangeRequest)
             ).one_or_none()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place
-from app.domain.words import Side
+from app.domain.words import MergeWait, Side
 from app.services.ports.homes import ForgePlace
 from app.services.ports.repositories import Repository
 from app.services.ports.trackers import Issue, Listed
@@ -69,11 +69,26 @@ class Thread:
 
 @dataclass(frozen=True)
 class Merged:
-    """The result of a merge by a forge: `sha` of the merge commit, or why nothing was merged."""
+    """The result of a merge by a forge: `sha` of the merge commit, or why nothing was merged.
+
+    With `waits_for` the forge makes it by itself, once that lets it.
+    """
 
     sha: str | None
     because: str = ""
     has_conflicts: bool = False
+    waits_for: MergeWait | None = None
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """What a scheduled merge waits for, None if it is not scheduled any more: `because` says why.
+
+    A merge that was made counts as scheduled: that it was made is told elsewhere.
+    """
+
+    waits_for: MergeWait | None
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -290,8 +305,13 @@ class PullRequests(Protocol):
     ) -> Merged:
         """Merge a pull request at exactly this head. Raises ForgeSilent: read before repeating.
 
-        `style` is merge, squash or rebase.
+        `style` is merge, squash or rebase. Where the base wants checks that have yet to pass, or
+        a queue, the forge is asked to merge by itself.
         """
+        ...
+
+    def scheduled(self, repo: Repository, number: int) -> Scheduled:
+        """Return how a scheduled merge stands. Raises ForgeSilent."""
         ...
 
     def ci(self, repo: Repository, sha: str) -> Ci:
