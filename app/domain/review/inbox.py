@@ -163,6 +163,8 @@ class Item:
         if self.facts is not None and self.facts.conflicts:
             # no agent made a change without a run: there is none to ask
             return RESOLVE if self.run_id is not None else ACTIONS[ItemKind.PARKED]
+        if self.facts is not None and self.facts.merge_waits is not None:
+            return ACTIONS[ItemKind.PARKED]
         if self.kind is ItemKind.REPOSITORY_UNREACHABLE and self.project_id is None:
             return ACTIONS[ItemKind.NOTIFICATIONS_FAILING]  # a forge, not one repository
         return ACTIONS[self.kind]

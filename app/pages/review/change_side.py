@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, RunItem
+from app.domain.tracker.merge_waits import dropped_words
 from app.domain.words import Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
 from app.pages.components.icons import MARKS, Mark, icon, mark
-from app.pages.components.markup import clean, counted, plain_html, text
+from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import ChangeDialogs, undo_merge
 from app.pages.review.change_view import ChangeView
@@ -63,6 +65,7 @@ class ChangeSide:
 
     def _draw_acts(self) -> None:
         self._merge = button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
+        self._cancel = button("Cancel merge", self._cancel_merge, mark="change-cancel-merge")
         self._note = ui.html("", sanitize=clean, tag="p").classes("note sub")
         self._note.props(f"id={self._note.html_id}")
         self._request = button(
@@ -78,6 +81,7 @@ class ChangeSide:
         more.props(f'popovertarget={rest.html_id} aria-label="More actions"')
         keep = self._session.keep
         keep("merge", self._id, self._merge, self._note)
+        keep("cancel_merge", self._id, self._cancel)
         keep("request_changes", self._id, self._request)
         keep("close", self._id, more, rest)
 
@@ -93,6 +97,9 @@ class ChangeSide:
         self._marks.set_content(marks_html(view) if is_open else "")
         self._acts.set_visibility(is_open)
         self._merge.set_text(word or "Merge")
+        # what conflicts, the forge cannot merge either
+        self._merge.set_visibility(change.merge_waits is None)
+        self._cancel.set_visibility(change.merge_waits is not None)
         is_off = bool(self._why or word)
         self._merge.props["aria-disabled"] = str(is_off).lower()
         self._merge.props["aria-describedby"] = self._note.html_id
@@ -123,6 +130,17 @@ class ChangeSide:
         """Open the dialog that asks the agent for changes."""
         self._dialogs.request(self._asked())
 
+    async def _cancel_merge(self) -> None:
+        self._cancel.set_enabled(False)
+        try:
+            await self._session.api.cancel_merge(self._id, self._asked().number)
+        except (ApiProblem, NoAnswer) as problem:
+            self._session.refuse(problem)
+        else:
+            self._session.notify("The forge no longer merges it.")
+        finally:
+            self._cancel.set_enabled(True)
+
     async def _undo_merge(self) -> None:
         self._undo.set_enabled(False)
         try:
@@ -146,6 +164,8 @@ def marks_html(view: ChangeView) -> str:
         lines.append((MARKS_OF[tone], words))
     if ci := CI_WORDS.get(snapshot.change.ci.state):
         lines.append((MARKS_OF[ci[1]], ci[0]))
+    if note := snapshot.change.merge_note:
+        lines.append(("warn", dropped_words(plain(note))))
     said, is_done = comments_state(snapshot)
     if said:
         lines.append(("done" if is_done else "warn", said))

@@ -228,8 +228,7 @@ class Hosted(HostedState):
         return 201, None
 
     def _cancel(self, login: str, number: int) -> Made:
-        if self.protection.later.pop(number, None) is None:
-            lost = {"errors": None, "message": "The target couldn't be found."}
-            return (404, lost) if self.desk.kind == "forgejo" else NOT_FOUND
-        self.history.add(self.pulls[number], "pull_cancel_scheduled_merge", login)
-        return 204, None
+        if self.cancel_later(number, login):
+            return 204, None
+        lost = {"errors": None, "message": "The target couldn't be found."}
+        return (404, lost) if self.desk.kind == "forgejo" else NOT_FOUND

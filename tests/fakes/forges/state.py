@@ -192,6 +192,13 @@ class HostedState:
         self.protection.later[number] = order
         self.history.add(self.pulls[number], "pull_scheduled_merge", order.by)
 
+    def cancel_later(self, number: int, by: str = "acme") -> bool:
+        """Have the forge no longer merge a pull request by itself; False if it was not to."""
+        if self.protection.later.pop(number, None) is None:
+            return False
+        self.history.add(self.pulls[number], "pull_cancel_scheduled_merge", by)
+        return True
+
     def check(self, number: int, state: str = "success") -> None:
         """Have CI report all demanded checks of a pull request's head."""
         row = self.pulls[number]

@@ -29,9 +29,7 @@ class Scene:
         self.shop: Hosted = twin.hosted["acme/shop"]
         self.services.forges.add(twin.url, "TOKEN_BOT", plane.clock())
         choice = self.services.forges.choose(None, self.shop.clone_url, None)
-        self.project: Project = plane.register(
-            self.shop.clone_url, COMMIT, "shop", choice.columns
-        )
+        self.project: Project = plane.register(self.shop.clone_url, COMMIT, "shop", choice.columns)
         self.issue = self.shop.write("Mend it", "", "ready-for-agent")
         self.run = plane.finish(self.project, issue=self.issue)
         self.shop.protection.required = ("ci/test",)
@@ -49,9 +47,7 @@ class Scene:
 
     def merge(self) -> ChangeRequest:
         """Merge the change as a person does."""
-        return self.services.changes.merge(
-            self.project.id, self.change.number, self.plane.clock()
-        )
+        return self.services.changes.merge(self.project.id, self.change.number, self.plane.clock())
 
     def look(self) -> int:
         """Look at the forge's pull requests."""
@@ -113,9 +109,7 @@ def test_a_merge_that_somebody_canceled_at_the_forge_is_told_and_can_be_asked_ag
     scene: Scene,
 ) -> None:
     number = scene.merge().number
-    canceled = scene.plane.adapters.forges.requests_of(scene.project)
-    assert canceled is not None
-    canceled.cancel_merge(scene.plane.repository(scene.project), number, "")
+    assert scene.shop.cancel_later(number, by="acme")
     assert scene.look() == 1
     assert scene.change.merge_waits is None
     assert scene.change.merge_note
@@ -127,9 +121,7 @@ def test_a_merge_that_somebody_canceled_at_the_forge_is_told_and_can_be_asked_ag
 
 def test_a_person_cancels_the_merge_and_the_forge_does_not_make_it(scene: Scene) -> None:
     number = scene.merge().number
-    change = scene.services.scheduled_merges.cancel(
-        scene.project.id, number, scene.plane.clock()
-    )
+    change = scene.services.scheduled_merges.cancel(scene.project.id, number, scene.plane.clock())
     assert (change.state, change.merge_waits, change.merge_note) == (
         "open",
         None,
