@@ -182,7 +182,7 @@ class InboxBoard:
     def pick(self, item_id: str) -> None:
         """Pick a change to be merged with others, or leave it out again."""
         item = self.find(item_id)
-        if item is not None and item.kind is ItemKind.CHANGE and not is_scheduled(item):
+        if item is not None and item.kind is ItemKind.CHANGE:
             self._picked ^= {item_id}
 
     def unpick(self) -> None:
