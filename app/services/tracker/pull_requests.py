@@ -100,7 +100,7 @@ class PullRequestWatch:
             return 0
         states = requests.states(repository_of(project), [one.number for one in is_open])
         # before anything else: what nobody has seen must not be merged
-        count = self.merges.follow(project, requests, is_open, states)
+        count = self.merges.follow(project, requests, is_open, states, now)
         reopened = self._reopen(project, states, closed)
         if reopened:
             is_open = undecided(self._stores, project.id)

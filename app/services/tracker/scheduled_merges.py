@@ -23,6 +23,7 @@ class ScheduledMerges:
     def __init__(self, context: Context, changes: ChangeService) -> None:
         self._projects = context.ledgers.projects
         self._tracker = context.ledgers.tracker
+        self._runs = context.ledgers.runs
         self._forge_of = context.adapters.forge_of
         self._locks = context.locks
         self._changes = changes
@@ -55,6 +56,7 @@ class ScheduledMerges:
         requests: PullRequests,
         changes: Collection[ChangeRequest],
         states: Mapping[int, RequestState],
+        now: datetime,
     ) -> int:
         """Note what became of the scheduled merges of open changes; return how many changed.
 
@@ -64,7 +66,10 @@ class ScheduledMerges:
         count = 0
         for change in changes:
             state = states.get(change.number)
-            if change.merge_waits is None or state is None or state.state != "open":
+            if change.merge_waits is None or state is None:
+                continue
+            if state.state != "open":
+                self._note_unseen(change, state, now)
                 continue
             try:
                 count += self._follow(project, requests, change, state)
@@ -89,3 +94,15 @@ class ScheduledMerges:
             project.id, change.number, merge_waits=found.waits_for, merge_note=note
         )
         return True
+
+    def _note_unseen(self, change: ChangeRequest, state: RequestState, now: datetime) -> None:
+        """Tell the run of a change if its forge merged it with commits that nobody decided about.
+
+        It merges what is pushed at the last moment, before anybody here can call that off.
+        """
+        if state.state != "merged" or state.head_sha == change.merge_head:
+            return
+        log.warning("merged_unseen", change=change.number, head=state.head_sha)
+        if change.run_id is not None:
+            words = f"its forge merged {state.head_sha[:7]}, which nobody had decided about here"
+            self._runs.append_event_once(change.run_id, now, "note", words)

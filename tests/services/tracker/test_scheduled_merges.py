@@ -17,6 +17,7 @@ from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.kinds import KINDS, twin_of
 from tests.fakes.forges.twin import ForgeTwin
 
+RULES = {"enabled": True, "max_files": 3, "max_lines": 40}
 MORE = shell("echo more > more.txt && git add -A && git commit -qm 'Add more'")
 
 
@@ -44,6 +45,25 @@ class Scene:
     def sentence(self) -> str:
         """What the inbox says of the change."""
         return next(one.sentence for one in self.services.inbox.all() if one.change)
+
+    def change_of_checked_run(self) -> int:
+        """Have a run with checks deliver another change, whose CI is known; return its number."""
+        plane = self.plane
+        issue = self.shop.write("Mend that", "", "ready-for-agent")
+        plane.services.projects.change(self.project.id, agent_command=MORE)
+        run = plane.see_end(plane.start_running(plane.project(self.project.id), issue=issue))
+        # the agent, its check, and the delivery
+        for _ in range(9):
+            run = run if run.released_at else plane.see_end(run)
+        assert run.delivery is not None, plane.lines(run)
+        plane.clock.advance(1)
+        self.look()
+        plane.rest()
+        return run.delivery["number"]
+
+    def find(self, number: int) -> ChangeRequest:
+        """Return a change as it is kept here."""
+        return self.services.changes.find(self.project.id, number)
 
     def merge(self) -> ChangeRequest:
         """Merge the change as a person does."""
@@ -103,6 +123,39 @@ def test_commits_pushed_after_the_merge_was_asked_for_call_it_off(scene: Scene) 
     assert not scene.is_merged()
     # now that a person has seen them
     assert scene.merge().merged_sha
+
+
+def test_commits_that_the_forge_merged_before_anybody_could_look_are_told(scene: Scene) -> None:
+    number = scene.merge().number
+    pushed = scene.push("by hand")
+    scene.shop.check(number)
+    assert scene.is_merged()
+    assert scene.look() >= 1
+    assert scene.change.state == "merged"
+    told = f"its forge merged {pushed[:7]}, which nobody had decided about here"
+    assert told in "\n".join(scene.plane.lines(scene.run))
+
+
+def test_autoland_leaves_its_merge_to_the_forge_and_takes_a_cancel_for_an_answer(
+    scene: Scene,
+) -> None:
+    project = scene.project.id
+    check = {"name": "tests", "command": ["true"], "timeout_seconds": 60, "required": True}
+    scene.plane.ledgers.projects.change(project, checks=[check], autoland=RULES)
+    number = scene.change_of_checked_run()
+    assert scene.services.autoland.land_once(project) == 0
+    assert scene.find(number).merge_waits == "checks"
+    assert scene.services.autoland.land_once(project) == 0
+    scene.services.scheduled_merges.cancel(project, number, scene.plane.clock())
+    assert scene.services.autoland.land_once(project) == 0
+    left = scene.find(number)
+    assert left.merge_waits is None
+    assert left.autoland_note == "Not landed by itself: its forge was to merge it, and did not."
+    # a person may want it after all
+    scene.services.changes.merge(project, number, scene.plane.clock())
+    scene.shop.check(number)
+    scene.look()
+    assert scene.find(number).state == "merged"
 
 
 def test_a_merge_that_somebody_canceled_at_the_forge_is_told_and_can_be_asked_again(
