@@ -61,7 +61,7 @@ class AfterClose(StrEnum):
 
 
 class MergeWait(StrEnum):
-    """What a merge waits for that a forge makes by itself."""
+    """The condition of a merge that a forge makes by itself."""
 
     CHECKS = "checks"
     QUEUE = "queue"

@@ -42,6 +42,7 @@ def routes(services: Services) -> APIRouter:
     router.routes.extend(_text_routes(services).routes)
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
+    router.routes.extend(_merging(services).routes)
     router.routes.extend(_closing(services).routes)
     router.routes.extend(_undoing(services).routes)
     return router
@@ -165,6 +166,12 @@ def _change_routes(services: Services) -> APIRouter:
             found = services.reviews.diff(project_id, number, file)
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
+
+    return router
+
+
+def _merging(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
 
     @router.post("/projects/{project_id}/changes/{number}/merge", responses=IN_A_BROWSER)
     def merge(

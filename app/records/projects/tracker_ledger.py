@@ -310,8 +310,6 @@ class TrackerLedger:
                     merged_sha=merged_sha,
                     closed_because=because,
                     issue_after=after,
-                    merge_waits=None,
-                    merge_note=None,
                 )
                 .returning(ChangeRequest)
             ).one_or_none()

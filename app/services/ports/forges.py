@@ -82,10 +82,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """What a scheduled merge waits for, None if it is not scheduled any more: `because` says why.
-
-    A merge that was made counts as scheduled: that it was made is told elsewhere.
-    """
+    """The wait of a scheduled merge, None once it was dropped, and then why; one made counts."""
 
     waits_for: MergeWait | None
     because: str = ""
