@@ -259,6 +259,7 @@ def test_a_repository_that_forbids_auto_merge_says_what_its_rules_lack(github: S
 
 
 def test_a_head_that_moves_at_the_last_moment_is_refused_by_github_itself(github: Scene) -> None:
+    github.shop.protection.has_queue = False
     seen = github.head
     asked: list[str] = []
 

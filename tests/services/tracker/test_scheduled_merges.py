@@ -47,8 +47,10 @@ class Scene:
         return next(one.sentence for one in self.services.inbox.all() if one.change)
 
     def change_of_checked_run(self) -> int:
-        """Have a run with checks deliver another change, whose CI is known; return its number."""
+        """Have a run with checks deliver a change that autoland may merge; return its number."""
         plane = self.plane
+        check = {"name": "tests", "command": ["true"], "timeout_seconds": 60, "required": True}
+        plane.ledgers.projects.change(self.project.id, checks=[check], autoland=RULES)
         issue = self.shop.write("Mend that", "", "ready-for-agent")
         plane.services.projects.change(self.project.id, agent_command=MORE)
         run = plane.see_end(plane.start_running(plane.project(self.project.id), issue=issue))
@@ -136,16 +138,26 @@ def test_commits_that_the_forge_merged_before_anybody_could_look_are_told(scene:
     assert told in "\n".join(scene.plane.lines(scene.run))
 
 
-def test_autoland_leaves_its_merge_to_the_forge_and_takes_a_cancel_for_an_answer(
+def test_what_autoland_left_to_the_forge_has_landed_by_itself_once_that_merged_it(
     scene: Scene,
 ) -> None:
-    project = scene.project.id
-    check = {"name": "tests", "command": ["true"], "timeout_seconds": 60, "required": True}
-    scene.plane.ledgers.projects.change(project, checks=[check], autoland=RULES)
-    number = scene.change_of_checked_run()
+    project, number = scene.project.id, scene.change_of_checked_run()
+    assert scene.services.autoland.land_once(project) == 0
+    assert scene.services.autoland.land_once(project) == 0
+    assert (scene.find(number).merge_waits, scene.find(number).autoland_note) == ("checks", None)
+    scene.shop.check(number)
+    scene.look()
+    landed = scene.find(number)
+    assert (landed.state, landed.autoland_note) == (
+        "merged",
+        "Landed by itself: checks passed, 1 file, 1 line.",
+    )
+
+
+def test_autoland_takes_a_canceled_merge_for_an_answer(scene: Scene) -> None:
+    project, number = scene.project.id, scene.change_of_checked_run()
     assert scene.services.autoland.land_once(project) == 0
     assert scene.find(number).merge_waits == "checks"
-    assert scene.services.autoland.land_once(project) == 0
     scene.services.scheduled_merges.cancel(project, number, scene.plane.clock())
     assert scene.services.autoland.land_once(project) == 0
     left = scene.find(number)
