@@ -177,7 +177,7 @@ class Hosted(HostedState):
 
     def _pull(self, method: str, _: Any, body: Any, __: str, number: int) -> Made:
         row = self.pulls.get(number)
-        if row is None:
+        if row is None or not self.has_pulls:
             return NOT_FOUND
         self._refresh(row)
         if method == "PATCH":
