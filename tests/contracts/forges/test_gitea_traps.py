@@ -13,6 +13,7 @@ import pytest
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
 from app.services.ports import ChangeOrder, DiffStat, ForgeSilent, Repository
+from tests.fakes.forges.desk import Text
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.people import stamp
 from tests.fakes.forges.twin import ForgeTwin
@@ -188,9 +189,9 @@ def test_what_is_merged_already_is_merged(forge: GiteaForge, shop: Hosted) -> No
 # --- 15: errors ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [b"<html>Not Found</html>", None])
-def test_a_page_of_the_web_side_is_no_answer(
-    forge: GiteaForge, shop: Hosted, twin: ForgeTwin, page: bytes | None
+@pytest.mark.parametrize("page", [b"<html>Not Found</html>", b"[]", Text("[]"), None])
+def test_what_does_not_say_that_it_is_json_is_no_answer(
+    forge: GiteaForge, shop: Hosted, twin: ForgeTwin, page: Any
 ) -> None:
     shop.write("One")
     twin.before = lambda *_: (200, page)
