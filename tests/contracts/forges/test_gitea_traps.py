@@ -60,7 +60,7 @@ def order(shop: Hosted, **more: Any) -> ChangeOrder:
     head = shop.git.tip(shop.place, "afk/1")
     given: dict[str, Any] = {"run_id": RUN, "title": "Mend it", "body": "", "base": "main"}
     given |= {"branch": "afk/1", "base_sha": "a" * 40, "head_sha": head, "stat": STAT}
-    return ChangeOrder(**given | {"closes": None} | more)
+    return ChangeOrder(**given, closes=None, **more)
 
 
 # --- 03: renamed, archived, switched off -----------------------------------------------------
