@@ -60,6 +60,13 @@ class AfterClose(StrEnum):
     CLOSE = "close"
 
 
+class MergeWait(StrEnum):
+    """The condition of a merge that a forge makes by itself."""
+
+    CHECKS = "checks"
+    QUEUE = "queue"
+
+
 class Side(StrEnum):
     """The side of a diff: the file before the change, or after it."""
 

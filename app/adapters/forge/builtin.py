@@ -130,6 +130,9 @@ class BuiltinForge:
         )
         return None if row is None else delivery_of_row(row)
 
+    def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
+        """Do nothing: what is merged here is merged at once."""
+
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return its existing one."""
         row = self._store.open_change(**columns_of(repo, order, now))

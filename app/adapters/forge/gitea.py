@@ -11,7 +11,6 @@ from typing import Any
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_claims import GiteaClaims
 from app.adapters.forge.gitea_requests import GiteaRequests
-from app.adapters.forge.gitea_reviews import GiteaReviews
 from app.adapters.forge.gitea_rows import (
     Row,
     author_of,
@@ -45,7 +44,7 @@ NEWEST_CLOSED = 50
 MOST_ASKED = 100
 
 
-class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
+class GiteaForge(GiteaRequests, GiteaClaims):
     """The issues and pull requests of the repositories of one Forgejo or Gitea."""
 
     def issue(self, repo: Repository, number: int) -> Issue | None:

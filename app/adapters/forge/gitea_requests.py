@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from app.adapters.forge.adoption import TWICE, adopt, opened_of, with_note
 from app.adapters.forge.client import Answer
-from app.adapters.forge.gitea_reader import GiteaReader
 from app.adapters.forge.gitea_rows import (
     DRAFT,
     Row,
@@ -23,6 +22,8 @@ from app.adapters.forge.gitea_rows import (
     state_of,
     text_of,
 )
+from app.adapters.forge.gitea_schedules import GiteaSchedules
+from app.adapters.forge.writes import sent
 from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.services.ports import (
@@ -42,15 +43,11 @@ KNOWN_AFTER = (0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
 CONFLICTING = "it conflicts with its base"
 # a merge is refused while the forge computes whether it can be made
 COMPUTED_AFTER = (0.3, 0.7, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 15.0)
-
-# the longest wait for a forge that lost an answer, seconds
-LONGEST_LOOK = 10
-LOST = Answer(500, None, {})
 # of several requests of one run
 _KEPT_FIRST = ("merged", "open", "closed")
 
 
-class GiteaRequests(GiteaReader):
+class GiteaRequests(GiteaSchedules):
     """The pull requests of one forge."""
 
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
@@ -218,7 +215,10 @@ class GiteaRequests(GiteaReader):
     def merge(
         self, repo: Repository, number: int, *, head_sha: str, message: str, style: str = "merge"
     ) -> Merged:
-        """Merge a pull request at exactly this head; `because` says why it could not be."""
+        """Merge a pull request at exactly this head, at once or once its checks have passed.
+
+        Otherwise `because` says why it could not be.
+        """
         title, _, text = message.partition("\n")
         body = {
             "Do": style,
@@ -228,18 +228,14 @@ class GiteaRequests(GiteaReader):
         }
         waits = iter(COMPUTED_AFTER)
         while True:
+            # it may have been made without an answer: read, then judge
             path = f"{path_of(repo)}/pulls/{number}/merge"
-            try:
-                answer = self.client.send("POST", path, body)
-            except ForgeSilent as silence:
-                if silence.needs_attention:
-                    raise
-                # it may have been made: read, then judge
-                answer = LOST
-                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
+            answer = sent(self.client, self.pause, "POST", path, body)
             # a refused, a lost and a successful merge can look alike
             row = self.one(repo, f"/pulls/{number}")
             outcome = _merged(row, number, answer)
+            if outcome is not None and outcome.sha is None and not outcome.has_conflicts:
+                return self.schedule(repo, number, body, answer, head_sha) or outcome
             if outcome is not None:
                 return outcome
             seconds = next(waits, None)

@@ -147,6 +147,13 @@ class TrackedForge:
             )
         return updated
 
+    def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
+        """Cancel the merge that the forge was to make by itself, if any."""
+        row = self.store.change(repo.project_id, number)
+        if row is not None and row.merge_waits is not None:
+            self.remote.cancel_merge(repo, number, because)
+            self.store.update_change(repo.project_id, number, merge_waits=None, merge_note=because)
+
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a pull request for the run, or return the one it has."""
         known = self.store.change_of_run(order.run_id)

@@ -213,6 +213,7 @@ class ApiClient:
     change = _asks(tracker_calls.change)
     close_change = _asks(tracker_calls.close_change)
     merge = _asks(tracker_calls.merge)
+    cancel_merge = _asks(tracker_calls.cancel_merge)
     undo_change = _asks(tracker_calls.undo_change)
 
     runs = _asks(calls.runs)

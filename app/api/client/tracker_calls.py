@@ -107,3 +107,8 @@ def merge(project_id: str, number: int, *, push_anyway: bool = False) -> Call[sc
     """Merge a change request; `push_anyway` overrides a failed check."""
     body = {"push_anyway": True} if push_anyway else {}
     return Call("POST", _project(project_id, f"/changes/{number}/merge"), "ChangeOut", body=body)
+
+
+def cancel_merge(project_id: str, number: int) -> Call[schemas.ChangeOut]:
+    """Have the forge no longer merge a change request by itself."""
+    return Call("POST", _project(project_id, f"/changes/{number}/cancel-merge"), "ChangeOut")

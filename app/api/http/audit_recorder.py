@@ -60,6 +60,7 @@ WORDS = {
     "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
     "/projects/{project_id}/changes/{number}/resolve": "resolve_conflicts",
     "/projects/{project_id}/changes/{number}/fix-ci": "fix_ci",
+    "/projects/{project_id}/changes/{number}/cancel-merge": "cancel_merge",
 }
 _VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
 _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")

@@ -61,7 +61,7 @@ _HEADERS = {
 
 STARTED, REPLAYED = "started", "started_before"
 AUTO_ON, AUTO_OFF = "auto_on", "auto_off"
-RESET, STOPPED, MERGED = "was_reset", "was_stopped", "was_merged"
+RESET, STOPPED, MERGED, SCHEDULED = "was_reset", "was_stopped", "was_merged", "is_scheduled"
 
 _NOTICES = {
     STARTED: "The run is accepted. Reload to see its progress.",
@@ -71,6 +71,7 @@ _NOTICES = {
     RESET: "The failure count is reset. Auto AFK runs continue if they are on.",
     STOPPED: "The run is stopped. Its work is kept.",
     MERGED: "The change is merged.",
+    SCHEDULED: "Its forge merges the change by itself.",
 }
 
 
@@ -193,8 +194,8 @@ class _Forms:
         sent.read(NothingMore)
         require_browser(self._services, sent.request, change_path(project_id, number))
         self._services.changes.refuse_archived(project_id)
-        self._services.changes.merge(project_id, number, self._services.clock())
-        return _Done(project_id, MERGED)
+        done = self._services.changes.merge(project_id, number, self._services.clock())
+        return _Done(project_id, MERGED if done.state == "merged" else SCHEDULED)
 
     def _id_for(self, deed: str, project: str, sent: SentForm) -> str:
         """Return the id of a project in which this person may do this. Raises a Refusal."""

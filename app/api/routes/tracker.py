@@ -42,6 +42,7 @@ def routes(services: Services) -> APIRouter:
     router.routes.extend(_text_routes(services).routes)
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
+    router.routes.extend(_merging(services).routes)
     router.routes.extend(_closing(services).routes)
     router.routes.extend(_undoing(services).routes)
     return router
@@ -166,11 +167,20 @@ def _change_routes(services: Services) -> APIRouter:
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
+    return router
+
+
+def _merging(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
     @router.post("/projects/{project_id}/changes/{number}/merge", responses=IN_A_BROWSER)
     def merge(
         project_id: str, number: Numbered, request: Request, body: MergeOrder | None = None
     ) -> ChangeOut:
         """Merge a change request, push to origin, and close the issue that it closes.
+
+        Where its forge has a merge queue, or waits for required checks, the change stays open with
+        `merge_waits`: the forge merges exactly these commits by itself.
 
         Commits that contain a secret or a file over the size limit, or that could not be checked
         for them, are refused unless `push_anyway` is true, here or when they were delivered.
@@ -182,6 +192,12 @@ def _change_routes(services: Services) -> APIRouter:
             act.change({}, {"push_anyway": True})
         merged = services.changes.merge(project_id, number, now, push_anyway=push_anyway)
         return change_out(merged)
+
+    @router.post("/projects/{project_id}/changes/{number}/cancel-merge")
+    def cancel_merge(project_id: str, number: Numbered) -> ChangeOut:
+        """Have the forge no longer merge a change request by itself; 409 if it has done so."""
+        canceled = services.scheduled_merges.cancel(project_id, number, services.clock())
+        return change_out(canceled)
 
     return router
 

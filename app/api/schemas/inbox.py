@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.api.schemas.parts import Answer, Body, Dollars, Moment, NoNul
 from app.domain.review.inbox import Group, ItemKind
+from app.domain.words import MergeWait
 
 
 class ChangeFactsOut(Answer):
@@ -34,6 +35,12 @@ class ChangeFactsOut(Answer):
     ci_failed: bool = Field(default=False, description="CI of its forge failed on its head.")
     reviews_waiting: int = Field(
         default=0, description="Review comments at its forge that no run works through."
+    )
+    merge_waits: MergeWait | None = Field(
+        default=None, description="What its forge waits for before it merges by itself."
+    )
+    merge_note: str | None = Field(
+        default=None, description="Why its forge will not merge it by itself after all."
     )
 
 

@@ -10,7 +10,7 @@ from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Remark, T
 from app.api.schemas.runs import DeliveryOut
 from app.domain.issues import MAX_BODY_BYTES
 from app.domain.safe_text import UNSAFE
-from app.domain.words import AfterClose, Priority
+from app.domain.words import AfterClose, MergeWait, Priority
 
 MAX_LABELS = 50
 MAX_LABEL = 100
@@ -253,6 +253,16 @@ class ChangeOut(DeliveryOut):
     autoland_note: str | None = Field(
         default=None,
         description="Why it was not merged by itself, or that it was; null if nobody asked for it.",
+    )
+    merge_waits: MergeWait | None = Field(
+        default=None,
+        description=(
+            "What its forge waits for before it merges by itself; null if it was not asked to."
+        ),
+    )
+    merge_note: str | None = Field(
+        default=None,
+        description="Why its forge, which was to merge it by itself, will not do so after all.",
     )
     reviews_waiting: int = Field(
         default=0,

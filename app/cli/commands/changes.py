@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,8 @@ from app.cli.output.run_view import size_of
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.ids import shorten
 from app.domain.tracker.ci import CiState
-from app.domain.words import AfterClose, Side
+from app.domain.tracker.merge_waits import WAIT_WORDS, dropped_words
+from app.domain.words import AfterClose, MergeWait, Side
 
 Number = Annotated[
     int,
@@ -36,6 +38,8 @@ def register(app: typer.Typer) -> None:
     changes.command("show", epilog=example("runyard changes show 4 -p shop"))(show_change)
     changes.command("diff", epilog=example("runyard changes diff 4 -p shop"))(read_diff)
     changes.command("merge", epilog=example("runyard changes merge 4 -p shop"))(merge_change)
+    canceling = example("runyard changes cancel-merge 4 -p shop")
+    changes.command("cancel-merge", epilog=canceling)(cancel_merge)
     changes.command("undo", epilog=example("runyard changes undo 4 -p shop"))(undo_change)
     closing = example('runyard changes close 4 -p shop --because "Too slow." --issue queue')
     changes.command("close", epilog=closing)(close_change)
@@ -96,10 +100,22 @@ def merge_change(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Merge a change request, push it, close its issue."""
+    """Merge a change request, push it, close its issue.
+
+    Where its forge has a merge queue, or waits for required checks, it merges it by itself later.
+    """
     server, project_id = _place(project, data_dir)
     merged = server.ask(tracker_calls.merge(project_id, number, push_anyway=push_anyway))
     _print_result(merged, json_only=json_only)
+
+
+def cancel_merge(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Have the forge no longer merge a change request by itself."""
+    server, project_id = _place(project, data_dir)
+    canceled = server.ask(tracker_calls.cancel_merge(project_id, number))
+    _print_result(canceled, json_only=json_only)
 
 
 def undo_change(
@@ -241,12 +257,22 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
         screen.print(f"at {change['forge_url']}")
     if words := _ci_words(change.get("ci") or {}):
         screen.print(words)
-    if change.get("autoland_note"):
-        screen.print(str(change["autoland_note"]))
+    for words in _merge_words(change):
+        screen.print(words)
     if change.get("run_id"):
         screen.print(f"by run {shorten(str(change['run_id']))}")
     for line in str(change.get("body") or "").splitlines():
         screen.print(f"  {line}")
+
+
+def _merge_words(change: dict[str, Any]) -> Iterator[str]:
+    """Yield what is said of merges of a change that no person makes."""
+    if change.get("autoland_note"):
+        yield str(change["autoland_note"])
+    if waits_for := change.get("merge_waits"):
+        yield f"{WAIT_WORDS[MergeWait(waits_for)]}."
+    if change.get("merge_note"):
+        yield dropped_words(str(change["merge_note"]))
 
 
 def _ci_words(ci: dict[str, Any]) -> str:
@@ -271,4 +297,6 @@ def _state(change: dict[str, Any]) -> Painted:
     state = str(change["state"])
     if change.get("conflicts"):
         return Painted("conflicts", "yellow")
+    if change.get("merge_waits"):
+        return Painted("waits", "blue")
     return Painted(state, _STATE_COLOURS.get(state, ""))

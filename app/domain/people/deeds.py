@@ -52,7 +52,8 @@ DEEDS: Mapping[str, Need] = {
     # resets, switches, delivers, discards, merges, closes, lifts limits, edits projects
     **_all("reset auto deliver discard release try_checks_again check_again", _OPERATE),
     **_all("lift reset_key retry_stuck", replace(_OPERATE, is_general=True)),
-    **_all("merge close undo approve reject approve_text add_issue change_issue", _REVIEW),
+    **_all("merge cancel_merge close undo approve reject approve_text", _REVIEW),
+    **_all("add_issue change_issue", _REVIEW),
     **_all("change_project archive trust make_ready_label", _EDIT),
     **_all("add_template change_template remove_template", _EDIT),
     **_all("add_project test_notifications", replace(_EDIT, is_general=True)),

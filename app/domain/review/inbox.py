@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
-from app.domain.words import Cause
+from app.domain.tracker.merge_waits import WAIT_WORDS, dropped_words
+from app.domain.words import Cause, MergeWait
 
 
 class Group(StrEnum):
@@ -84,7 +85,8 @@ class ChangeFacts:
     `cost_usd` adds the runs that worked on it, None if none of them reported a cost;
     `cost_unknown` counts those that did not. `conflicts` are the files in which its merge
     conflicts, None while that is unknown. `ci_failed` is what its forge says of its head;
-    `reviews_waiting` counts review comments there that no run works through.
+    `reviews_waiting` counts review comments there that no run works through. `merge_waits` is
+    what it waits for before it merges by itself, `merge_note` why it will not after all.
     """
 
     branch: str
@@ -103,6 +105,8 @@ class ChangeFacts:
     conflicts: tuple[str, ...] | None = None
     ci_failed: bool = False
     reviews_waiting: int = 0
+    merge_waits: MergeWait | None = None
+    merge_note: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -119,6 +123,10 @@ class ChangeFacts:
             words.append(f"{waiting} review comment{'s wait' if waiting > 1 else ' waits'}")
         if self.conflicts:
             words.append(CONFLICTS)
+        if self.merge_waits is not None:
+            words.append(WAIT_WORDS[self.merge_waits])
+        elif self.merge_note is not None:
+            words.append(dropped_words(self.merge_note))
         return " · ".join(words)
 
 
@@ -155,6 +163,8 @@ class Item:
         if self.facts is not None and self.facts.conflicts:
             # no agent made a change without a run: there is none to ask
             return RESOLVE if self.run_id is not None else ACTIONS[ItemKind.PARKED]
+        if self.facts is not None and self.facts.merge_waits is not None:
+            return ACTIONS[ItemKind.PARKED]
         if self.kind is ItemKind.REPOSITORY_UNREACHABLE and self.project_id is None:
             return ACTIONS[ItemKind.NOTIFICATIONS_FAILING]  # a forge, not one repository
         return ACTIONS[self.kind]

@@ -27,6 +27,7 @@ from app.state.review.change_asks import (
     drops_words,
     refusal_words,
 )
+from app.state.review.change_words import merged_words
 
 Act = Callable[[], Awaitable[ChangeOut]]
 # runs the act and shows its busy word meanwhile; False if the same change is busy already
@@ -129,18 +130,29 @@ class MergeDialog:
             await self._merge(asked)
 
     async def _merge(self, asked: AskedChange, *, push_anyway: bool = False) -> None:
-        api = self._session.api
-        merge = partial(api.merge, asked.project_id, asked.number, push_anyway=push_anyway)
+        api, answers = self._session.api, list[ChangeOut]()
+
+        async def merge() -> ChangeOut:
+            place = asked.project_id, asked.number
+            answers.append(await api.merge(*place, push_anyway=push_anyway))
+            return answers[-1]
+
         try:
             if await self._attempt(asked, merge, "Merging…"):
-                undo = partial(undo_merge, self._session, asked.project_id, asked.number)
-                self._session.notify(f"Merged into {asked.base}", undo=("Undo", undo))
+                say_merged(self._session, asked.project_id, answers[-1])
         except (ApiProblem, NoAnswer) as problem:
             if isinstance(problem, ApiProblem) and problem.asks_to_push:
                 anyway = partial(self._merge, asked, push_anyway=True)
                 self._anyway.open(asked.branch, problem.detail, anyway, verb="Merge")
             else:
                 self._session.refuse(problem)
+
+
+def say_merged(session: PageSession, project_id: str, change: ChangeOut) -> None:
+    """Say that a change is merged, with Undo, or what its merge waits for."""
+    undo = ("Undo", partial(undo_merge, session, project_id, change.number))
+    is_made = change.merge_waits is None
+    session.notify(merged_words(change), undo=undo if is_made else None)
 
 
 async def undo_merge(session: PageSession, project_id: str, number: int) -> None:

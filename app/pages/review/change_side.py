@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, RunItem
+from app.domain.tracker.merge_waits import dropped_words
 from app.domain.words import Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
 from app.pages.components.icons import MARKS, Mark, icon, mark
-from app.pages.components.markup import clean, counted, plain_html, text
+from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import ChangeDialogs, undo_merge
 from app.pages.review.change_view import ChangeView
@@ -66,12 +68,16 @@ class ChangeSide:
     def _draw_acts(self) -> None:
         offer = self._session.offer
         self._merge = offer("merge", self._id, self._merge_button)
+        self._cancel = offer("cancel_merge", self._id, self._cancel_button)
         self._note = offer("merge", self._id, self._draw_note)
         self._request = offer("request_changes", self._id, self._request_button)
         offer("close", self._id, self._draw_more)
 
     def _merge_button(self) -> ui.button:
         return button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
+
+    def _cancel_button(self) -> ui.button:
+        return button("Cancel merge", self._cancel_merge, mark="change-cancel-merge")
 
     def _draw_note(self) -> ui.html:
         note = ui.html("", sanitize=clean, tag="p").classes("note sub")
@@ -100,6 +106,9 @@ class ChangeSide:
         self._marks.set_content(marks_html(view) if is_open else "")
         self._acts.set_visibility(is_open)
         self._merge.set_text(word or "Merge")
+        # what conflicts, the forge cannot merge either
+        self._merge.set_visibility(change.merge_waits is None)
+        self._cancel.set_visibility(change.merge_waits is not None)
         is_off = bool(self._why or word)
         self._merge.props["aria-disabled"] = str(is_off).lower()
         self._merge.props["aria-describedby"] = self._note.html_id
@@ -130,6 +139,17 @@ class ChangeSide:
         """Open the dialog that asks the agent for changes."""
         self._dialogs.request(self._asked())
 
+    async def _cancel_merge(self) -> None:
+        self._cancel.set_enabled(False)
+        try:
+            await self._session.api.cancel_merge(self._id, self._asked().number)
+        except (ApiProblem, NoAnswer) as problem:
+            self._session.refuse(problem)
+        else:
+            self._session.notify("The forge no longer merges it.")
+        finally:
+            self._cancel.set_enabled(True)
+
     async def _undo_merge(self) -> None:
         self._undo.set_enabled(False)
         try:
@@ -153,6 +173,8 @@ def marks_html(view: ChangeView) -> str:
         lines.append((MARKS_OF[tone], words))
     if ci := CI_WORDS.get(snapshot.change.ci.state):
         lines.append((MARKS_OF[ci[1]], ci[0]))
+    if note := snapshot.change.merge_note:
+        lines.append(("warn", dropped_words(plain(note))))
     said, is_done = comments_state(snapshot)
     if said:
         lines.append(("done" if is_done else "warn", said))

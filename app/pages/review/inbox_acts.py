@@ -17,7 +17,13 @@ from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.review.inbox_board import DEED_OF_KIND, InboxBoard, acts_here, deed_of
+from app.state.review.inbox_board import (
+    DEED_OF_KIND,
+    InboxBoard,
+    acts_here,
+    deed_of,
+    is_scheduled,
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,8 @@ class ItemActs:
             is_change and not word and has_agent and may("request_changes")
         )
         clashes = bool(item.facts and item.facts.conflicts)
-        self._merge.set_visibility(is_change and not word and not clashes and may("merge"))
+        can_merge = is_change and not clashes and not is_scheduled(item)
+        self._merge.set_visibility(can_merge and not word and may("merge"))
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
         self._fix.set_visibility(clashes and not word and has_agent and may("resolve_conflicts"))

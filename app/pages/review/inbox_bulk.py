@@ -8,6 +8,7 @@ from functools import partial
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ChangeOut
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import Group
 from app.pages.components.buttons import button
@@ -17,7 +18,7 @@ from app.pages.review.inbox_rows import size_html
 from app.pages.shell.page_session import PageSession
 from app.state.review.bulk_merge import BulkEnd, merge_in_turn, undo_in_turn
 from app.state.review.change_asks import drops_words
-from app.state.review.inbox_board import InboxBoard, action_of
+from app.state.review.inbox_board import InboxBoard
 from app.state.review.unsent import count_unsent
 
 
@@ -132,10 +133,15 @@ class BulkMerge:
             self._is_busy = False
             self._redraw()
 
-    async def _merge_one(self, item: InboxItem) -> None:
-        act = action_of(self._session.api, item)
-        if act is not None:
-            await self._board.act(item, act, self._redraw)
+    async def _merge_one(self, item: InboxItem) -> ChangeOut | None:
+        api, answers = self._session.api, list[ChangeOut]()
+
+        async def merge() -> ChangeOut:
+            answers.append(await api.merge(item.project_id or "", item.change or 0))
+            return answers[-1]
+
+        await self._board.act(item, merge, self._redraw)
+        return answers[-1] if answers else None
 
     def _tell(self, end: BulkEnd) -> None:
         if end.title:

@@ -8,6 +8,7 @@ from app.api.schemas import ChangeFile, RunCheck
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import ItemKind
 from app.domain.text.durations import rough_words, step_words
+from app.domain.tracker.merge_waits import WAIT_WORDS, dropped_words
 from app.domain.words import CheckStatus
 from app.pages.components.countdown import until_html
 from app.pages.components.icons import Mark, icon, mark
@@ -151,6 +152,11 @@ def rest_html(preview: Preview, summary: str, session: PageSession) -> str:
     elif item.facts.conflicts:
         files = plain_html(", ".join(item.facts.conflicts))
         parts.append(f'<div class="banner wait">Conflicts in {files}.</div>')
+    elif item.facts.merge_waits is not None:
+        parts.append(f"<p>{WAIT_WORDS[item.facts.merge_waits]}.</p>")
+    elif item.facts.merge_note is not None:
+        words = plain_html(dropped_words(item.facts.merge_note))
+        parts.append(f'<div class="banner wait">{words}</div>')
     if summary:
         parts += ["<h3>What the agent did</h3>", summary]
     if preview.checks:

@@ -12,6 +12,7 @@ from nicegui.elements.mixins.text_element import TextElement
 from app.api.schemas import RecentFailure
 from app.api.schemas.inbox import ChangeFactsOut, InboxItem
 from app.domain.review.inbox import Group, ItemKind
+from app.domain.tracker.merge_waits import WAIT_LABELS
 from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import clean, coded_html, counted, plain, plain_html, text
@@ -188,6 +189,12 @@ def _change_parts(facts: ChangeFactsOut) -> list[str]:
         files = plain_html(", ".join(facts.conflicts))
         sign = icon("git-merge", kind="s")
         parts.append(f'<span class="k cw" title="{files}">{sign}Conflicts</span>')
+    if facts.merge_waits is not None:
+        sign = icon("git-merge", kind="s")
+        parts.append(f'<span class="k">{sign}{WAIT_LABELS[facts.merge_waits]}</span>')
+    elif facts.merge_note is not None:
+        about = plain_html(facts.merge_note)
+        parts.append(f'<span class="k cw" title="{about}">Not merged by itself</span>')
     if facts.draft:
         parts.append('<span class="k cw">Draft</span>')
     return parts

@@ -10,12 +10,12 @@ from typing import Any
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ApprovalsPage, ParkedOut, ProjectOut, RunOut
+from app.api.schemas import ApprovalsPage, ChangeOut, ParkedOut, ProjectOut, RunOut
 from app.domain.projects.approvals import WAITING
 from app.domain.words import Phase
 from app.pages.approvals.approval_box import ApprovalBox
 from app.pages.components.markup import clean, plain
-from app.pages.review.change_dialogs import undo_merge
+from app.pages.review.change_dialogs import say_merged
 from app.pages.review.inbox_unread import OpenedItems
 from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
@@ -275,14 +275,16 @@ class RunScreen:
         if delivery is None:
             return
 
+        answers: list[ChangeOut] = []
+
         async def merge() -> RunOut:
-            await api.merge(run.project_id, delivery.number, push_anyway=push_anyway)
+            place = run.project_id, delivery.number
+            answers.append(await api.merge(*place, push_anyway=push_anyway))
             return await api.run(run.id)
 
         anyway = partial(self._merge, True)
         if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
-            undo = partial(undo_merge, self.session, run.project_id, delivery.number)
-            self.session.notify(f"Merged #{delivery.number}.", undo=("Undo", undo))
+            say_merged(self.session, run.project_id, answers[-1])
 
     async def _attempt(
         self,

@@ -66,7 +66,7 @@ class ChangesTab:
             ui.html(ago_html(change.created_at, self._session.now()), sanitize=clean).classes("sub")
             if word:
                 ui.html(text(word), sanitize=clean, tag="span").classes("btn small off")
-            elif change.state == "open" and self._session.may("merge", self._project.id):
+            elif _can_merge(change) and self._session.may("merge", self._project.id):
                 ask = partial(self._ask_to_merge, change)
                 button("Merge", ask, kind="small", mark="merge-change")
         return testid(row, "change-row", change=str(change.number))
@@ -84,6 +84,10 @@ class ChangesTab:
         if project.id == self._project.id:
             self._project = project
             await self.load()
+
+
+def _can_merge(change: ChangeOut) -> bool:
+    return change.state == "open" and change.merge_waits is None
 
 
 def _key_of(change: ChangeOut) -> str:

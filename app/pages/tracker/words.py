@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.api.schemas import ChangeOut, IssueOut
 from app.domain.tracker.issue_states import IssueState
+from app.domain.tracker.merge_waits import WAIT_LABELS
 from app.domain.words import READY_LABEL
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
@@ -60,10 +61,11 @@ def change_html(change: ChangeOut, path: str) -> str:
     size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
     closes = f" · closes #{change.closes}" if change.closes else ""
     draft = pill_html("Draft", "wait", testid="change-draft") if change.draft else ""
+    waits = pill_html(WAIT_LABELS[change.merge_waits], "acc") if change.merge_waits else ""
     return (
         f'<div class="line"><span class="m sub">{change.number}</span>'
         f'<a href="{text(path)}"><b>{plain_html(change.title)}</b></a>'
-        f"{pill_html(change.state, TONES[change.state])}{draft}</div>"
+        f"{pill_html(change.state, TONES[change.state])}{draft}{waits}</div>"
         f'<div class="sub"><span class="m">{plain_html(f"{change.branch} → {change.base}")}</span>'
         f' · {size} · <span class="plus">+{change.additions}</span>'
         f' <span class="minus">−{change.deletions}</span>{closes}</div>'

@@ -15,7 +15,7 @@ from app.records.database.database import Database, silence_named
 from app.records.database.engines import PATIENT
 
 log = structlog.get_logger()
-REVISIONS = tuple(f"{number:04}" for number in range(1, 54))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 55))
 HEAD = REVISIONS[-1]
 
 

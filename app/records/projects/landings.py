@@ -43,9 +43,11 @@ def leave_to_person(
 def settle_landing(tx: Transaction, ended: ChangeRequest, now: datetime) -> None:
     """Note and audit a merge without a person, in the transaction that ends the change.
 
-    Also for one that a killed server had pushed; a person's own act is theirs.
+    Also for one that a killed server had pushed; a person's own act is theirs. No merge of the
+    change is waited for any more.
     """
     reason, ended.landing = ended.landing, None
+    ended.merge_waits = ended.merge_note = None
     is_own = ended.state == "merged" and reason is not None and current_act() is None
     ended.autoland_note = landed_words(reason) if is_own and reason else None
     if is_own:

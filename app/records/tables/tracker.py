@@ -252,6 +252,12 @@ class ChangeRequest(SQLModel, table=True):
     autoland_seen: str | None = None
     # what speaks for a merge by itself that is about to be tried
     landing: str | None = Field(default=None, sa_type=Text)
+    # what the forge waits for that is to merge it by itself, None if it is not, and the head that
+    # was to be merged
+    merge_waits: str | None = None
+    merge_head: str | None = None
+    # why the forge will not merge that head by itself after all
+    merge_note: str | None = Field(default=None, sa_type=Text)
     # review comments by people that no run works through, as the rounds are used up
     reviews_waiting: int = 0
     # what CI at its forge said, as `app.domain.tracker.ci` reads it, and of which commit

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.review.base_merges import BaseMerge, read_merge
+from app.domain.tracker.merge_waits import WORKED_ON
 from app.failpoints import failpoint
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
@@ -32,6 +33,15 @@ class ChangeHeads:
         if run.pr_number is None:
             return None
         return self._forge_of(project).change(repository_of(project), run.pr_number)
+
+    def cancel_merge(self, project: Project, run: Run) -> None:
+        """Have a forge no longer merge the change that a run adds to. Raises ForgeSilent.
+
+        A person has yet to see what is added.
+        """
+        if run.pr_number is not None:
+            repo = repository_of(project)
+            self._forge_of(project).cancel_merge(repo, run.pr_number, WORKED_ON)
 
     def put_back(self, repo: Repository, branch: str, sha: str) -> None:
         """Point a claim at a commit that is known to be kept elsewhere. Raises CannotRead."""

@@ -228,6 +228,7 @@ class Deliverer:
         self, run: Run, project: Project, *, push_anyway: bool
     ) -> Delivery | NotDelivered:
         """Push new commits to the branch of the run's change request, and update that."""
+        self._heads.cancel_merge(project, run)
         repo, change = repository_of(project), self._heads.find(project, run)
         closed = closed_words(run.pr_number, change)
         if change is None or closed is not None:

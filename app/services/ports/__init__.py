@@ -33,11 +33,10 @@ from app.services.ports.forges import (
     PullRequests,
     RequestState,
     Retitled,
-    SecretBox,
+    Scheduled,
     Spending,
     Thread,
     Wish,
-    WrongKey,
 )
 from app.services.ports.homes import (
     ForgePlace,
@@ -99,6 +98,7 @@ from app.services.ports.repositories import (
     Unfinished,
 )
 from app.services.ports.sandboxes import Capability, Enclosure, Sandbox, SandboxUnavailable
+from app.services.ports.secrets import SecretBox, WrongKey
 from app.services.ports.trackers import (
     Change,
     ChangeOrder,
@@ -202,6 +202,7 @@ __all__ = [
     "Said",
     "Sandbox",
     "SandboxUnavailable",
+    "Scheduled",
     "SecretBox",
     "SignInUnusable",
     "SignedIn",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place
-from app.domain.words import Side
+from app.domain.words import MergeWait, Side
 from app.services.ports.homes import ForgePlace
 from app.services.ports.repositories import Repository
 from app.services.ports.trackers import Issue, Listed
@@ -69,11 +68,23 @@ class Thread:
 
 @dataclass(frozen=True)
 class Merged:
-    """The result of a merge by a forge: `sha` of the merge commit, or why nothing was merged."""
+    """The result of a merge by a forge: `sha` of the merge commit, or why nothing was merged.
+
+    With `waits_for` the forge makes it by itself, once that lets it.
+    """
 
     sha: str | None
     because: str = ""
     has_conflicts: bool = False
+    waits_for: MergeWait | None = None
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """The wait of a scheduled merge, None once it was dropped, and then why; one made counts."""
+
+    waits_for: MergeWait | None
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -295,8 +306,13 @@ class PullRequests(Protocol):
     ) -> Merged:
         """Merge a pull request at exactly this head. Raises ForgeSilent: read before repeating.
 
-        `style` is merge, squash or rebase.
+        `style` is merge, squash or rebase. Where the base wants checks that have yet to pass, or
+        a queue, the forge is asked to merge by itself.
         """
+        ...
+
+    def scheduled(self, repo: Repository, number: int) -> Scheduled:
+        """Return how a scheduled merge stands. Raises ForgeSilent."""
         ...
 
     def ci(self, repo: Repository, sha: str) -> Ci:
@@ -363,28 +379,4 @@ class ClaimNotices(Protocol):
 
     def make_label(self, repo: Repository, name: str) -> None:
         """Make a label in a repository unless it has one of this name. Raises ForgeSilent."""
-        ...
-
-
-class WrongKey(Exception):
-    """The key file is missing, unusable, or not the one that these secrets were encrypted with."""
-
-
-class SecretBox(Protocol):
-    """Encrypts the secrets that the database keeps."""
-
-    def seal(self, text: str) -> str:
-        """Return a text encrypted. Raises WrongKey, OSError if no key can be made."""
-        ...
-
-    def unseal(self, sealed: str) -> str:
-        """Return the text of an encrypted one. Raises WrongKey."""
-        ...
-
-    def rotation(self) -> AbstractContextManager[None]:
-        """Encrypt with a fresh key from now on; the ones before it are dropped at the end."""
-        ...
-
-    def opens(self, sealed: str) -> bool:
-        """Return True if this server's key opens the check value."""
         ...

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.domain.secret_masks import SecretMask
-from app.domain.words import Cause
+from app.domain.words import Cause, MergeWait
 from app.services.ports.commits import (
     ChangedFile,
     Commit,
@@ -111,7 +111,8 @@ class MergeAnswer:
 
     `conflicts` names the files in conflict. `hooks_changed` is True if hooks that a person had
     switched on did not run because they changed, `brings_more` if the merge would bring commits
-    into base that neither base nor the change has.
+    into base that neither base nor the change has. `waits_for` is what a forge waits for that
+    makes the merge by itself.
     """
 
     sha: str | None
@@ -119,6 +120,7 @@ class MergeAnswer:
     conflicts: tuple[str, ...] = ()
     hooks_changed: bool = False
     brings_more: bool = False
+    waits_for: MergeWait | None = None
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,13 @@ class Forge(Protocol):
         """
         ...
 
+    def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
+        """Have a tracker no longer merge a change request by itself. Raises ForgeSilent.
+
+        Does nothing if it was not to. `because` is kept with the rows of change requests here.
+        """
+        ...
+
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return the one it has. Raises ForgeSilent.
 

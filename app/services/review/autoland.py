@@ -92,6 +92,8 @@ class AutolandService:
         rules = read_autoland(project.autoland)
         landed = 0
         for change in undecided(self._stores, project_id):
+            if change.merge_waits is not None:
+                continue  # its forge merges it
             if not rules.enabled:
                 leave_to_person(self._stores, change, None, None)
             elif not project.unreachable:
@@ -105,6 +107,8 @@ class AutolandService:
             if change.autoland_seen == seen:
                 return False
             because = why_left(rules, self._facts(project, change, tip))
+            if because is None and change.merge_head == change.head_sha:
+                because = "its forge was to merge it, and did not."
             if because is not None:
                 self._leave(change, because)
                 return False
@@ -131,7 +135,7 @@ class AutolandService:
             return False
         failpoint("autoland.before_merge")
         try:
-            self._changes.merge(project.id, change.number, now, head_sha=change.head_sha)
+            done = self._changes.merge(project.id, change.number, now, head_sha=change.head_sha)
         except AlreadyEnded:
             return False
         except (Refusal, CannotRead, OSError) as problem:
@@ -142,6 +146,8 @@ class AutolandService:
             self._leave(begun, _words(problem), seen if is_over else None)
             return False
         self._silent.pop(project.id, None)
+        if done.state == "open":
+            return False  # its forge merges it by itself
         log.info("change_landed", project_id=project.id, change=change.number)
         return True
 

@@ -56,7 +56,7 @@ def build(
     autoland = AutolandService(context, tracker.changes, tracker.conflicts)
     tracker.conflicts.on_looked(autoland.request)
     ci_fixing = CiFixing(context, tracker.changes, runs.accept)
-    rounds = ForgeRounds(context, runs.accept, ci_fixing)
+    rounds = ForgeRounds(context, runs.accept, ci_fixing, tracker.scheduled_merges)
     tracker.pull_requests.on_looked(rounds.follow)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     inbox = Inbox(
@@ -73,7 +73,7 @@ def build(
         visits=Visits(context),
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
         reviews=Reviews(context, tracker.changes),
-        feedback=Feedback(context, tracker.changes, runs.accept),
+        feedback=Feedback(context, tracker.changes, tracker.scheduled_merges, runs.accept),
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
         resolving=Resolving(context, tracker.changes, runs.accept),
         ci_fixing=ci_fixing,

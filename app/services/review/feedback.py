@@ -9,6 +9,7 @@ from datetime import datetime
 
 from app.domain.agents.prompt_parts import ReviewComment, as_text
 from app.domain.review.sent import MAX_REVIEW_BYTES, SentComment, as_rows, lines_around
+from app.domain.tracker.merge_waits import WORKED_ON
 from app.domain.words import Depth, Side
 from app.errors import ChangeClosed, ForgeUnavailable, Invalid, NoRun, NotFound
 from app.records.review.comment_ledger import CommentLedger
@@ -20,6 +21,7 @@ from app.services.review.places import CommentView, Places
 from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Accepted, Requester, RunRequest
 from app.services.tracker.changes import ChangeService
+from app.services.tracker.scheduled_merges import ScheduledMerges
 
 # of a file whose lines are quoted
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -42,12 +44,19 @@ class Wanted:
 class Feedback:
     """Starts runs that work on a change request's comments; each run holds its comments."""
 
-    def __init__(self, context: Context, changes: ChangeService, accept: AcceptService) -> None:
+    def __init__(
+        self,
+        context: Context,
+        changes: ChangeService,
+        merges: ScheduledMerges,
+        accept: AcceptService,
+    ) -> None:
         self._ledger = CommentLedger(context.stores)
         self._sent = SentComments(context.stores)
         self._projects = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
         self._changes = changes
+        self._merges = merges
         self._accept = accept
 
     def request_changes(
@@ -55,7 +64,8 @@ class Feedback:
     ) -> Accepted:
         """Start a run on the change with these comments, or return the one its key created.
 
-        Raises a Refusal, and then everything is as before.
+        A merge that the forge was to make by itself is canceled first. Raises a Refusal, and then
+        everything else is as before.
         """
         order = RunRequest(
             project_id=project_id,
@@ -67,7 +77,9 @@ class Feedback:
         )
         accepted = self._accept.replay(order, requester, now)
         if accepted is None:
-            review = self._review(self._open(project_id, number), wanted, requester.person_id)
+            change = self._open(project_id, number)
+            review = self._review(change, wanted, requester.person_id)
+            self._merges.call_off(change, WORKED_ON, now)
             accepted = self._accept.accept(replace(order, review=review), requester, now)
         self._sent.settle_if_possible(project_id, number)
         return accepted

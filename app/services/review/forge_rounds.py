@@ -15,6 +15,7 @@ from app.domain.ids import shorten
 from app.domain.projects.trust import AGENT_CONFIG
 from app.domain.review.sent import MAX_REVIEW_BYTES, SentComment, as_rows, lines_around
 from app.domain.tracker.ci import CiState, read_ci
+from app.domain.tracker.merge_waits import WORKED_ON
 from app.domain.words import Depth, Side, Status, Trigger
 from app.errors import Refusal
 from app.failpoints import failpoint
@@ -29,6 +30,7 @@ from app.services.review.ci_fixing import CiFixing
 from app.services.review.feedback import MAX_FILE_BYTES
 from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Accepted, HeldBack, Requester, RunRequest
+from app.services.tracker.scheduled_merges import ScheduledMerges
 
 log = structlog.get_logger()
 BY_ITSELF = "auto"
@@ -49,7 +51,13 @@ class ForgeRounds:
     that ended in between finds out by the same key, so that no comment is worked through twice.
     """
 
-    def __init__(self, context: Context, accept: AcceptService, fixing: CiFixing) -> None:
+    def __init__(
+        self,
+        context: Context,
+        accept: AcceptService,
+        fixing: CiFixing,
+        merges: ScheduledMerges,
+    ) -> None:
         self._stores = context.stores
         self._runs = context.ledgers.runs
         self._tracker = context.ledgers.tracker
@@ -61,6 +69,7 @@ class ForgeRounds:
         self._locks = context.locks
         self._accept = accept
         self._fixing = fixing
+        self._merges = merges
         # by change: the last update of its pull request, the number of runs and the rounds allowed
         # when there was nothing to start
         self._seen: dict[tuple[str, int], tuple[datetime | None, int, int]] = {}
@@ -293,6 +302,7 @@ class ForgeRounds:
         """Start a run on a change, None if it is refused now."""
         try:
             with acting(by_loop("start", requester.correlation_id, now)):
+                self._merges.call_off(change, WORKED_ON, now)
                 return accept(requester)
         except (Refusal, HeldBack) as reason:
             log.info("round_not_started", change=change.number, because=reason)

@@ -17,7 +17,7 @@ from app.domain.review.inbox import (
 from app.domain.rules import is_paused
 from app.domain.tracker.ci import CiState
 from app.domain.usage_limits import Stand
-from app.domain.words import Cause, Status
+from app.domain.words import Cause, MergeWait, Status
 from app.records.people.approval_ledger import page_of
 from app.records.review.held_texts import HeldText
 from app.records.review.open_changes import Work
@@ -200,6 +200,8 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         conflicts=None if change.conflicts is None else tuple(change.conflicts),
         ci_failed=change.ci["state"] == CiState.FAILED,
         reviews_waiting=change.reviews_waiting,
+        merge_waits=MergeWait(change.merge_waits) if change.merge_waits else None,
+        merge_note=change.merge_note,
     )
     return Item(
         id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",

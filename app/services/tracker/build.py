@@ -21,6 +21,7 @@ from app.services.tracker.kept_issues import KeptIssues
 from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.repositories import RepositoryWatch
 from app.services.tracker.reverts import Reverts
+from app.services.tracker.scheduled_merges import ScheduledMerges
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TrackerServices:
     forges: ForgeService
     forge_issues: ForgeIssues
     pull_requests: PullRequestWatch
+    scheduled_merges: ScheduledMerges
     hooks: ForgeHooks
     claims: ClaimTeller
     repositories: RepositoryWatch
@@ -70,6 +72,7 @@ def build(
         forges=forges,
         forge_issues=forge_issues,
         pull_requests=watch,
+        scheduled_merges=watch.merges,
         hooks=ForgeHooks(context, forges, key, watch, forge_issues),
         claims=ClaimTeller(context, system.leases),
         repositories=RepositoryWatch(context, system.leases),

@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from app.domain.review.autoland import timeline_words
+from app.domain.tracker.merge_waits import CLOSED
 from app.domain.words import AfterClose
 from app.errors import (
     AlreadyEnded,
@@ -29,11 +30,7 @@ from app.services.approvals.merges import MergeApprovals
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
-from app.services.ports import (
-    CannotRead,
-    Diff,
-    Repository,
-)
+from app.services.ports import CannotRead, Diff, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 from app.services.runs.open_runs import locked_by
 from app.services.system.origin_watch import OriginWatch
@@ -64,7 +61,7 @@ class ChangeService:
         self._checks = checks
         self._origins = origins
         self.approvals = approvals
-        self.merger = Merger(adapters, origins)
+        self.merger = Merger(context, origins)
         self._parked = ParkedLedger(ledgers.runs)
         self._handovers = HandoverLedger(ledgers.runs)
         self._locks = context.locks
@@ -106,7 +103,8 @@ class ChangeService:
         """Merge in the mirror, push to origin, and close the issue it closes. Raises a Refusal.
 
         `push_anyway` skips the push checks and allows a merge of more commits than it shows.
-        With `head_sha`, only a change at that commit is merged. `is_done`: origin's base holds
+        A forge may be made to merge it later: then it is still open. With `head_sha`, only a
+        change at that commit is merged. `is_done`: origin's base holds
         the change already, so that no approval could keep it out.
         """
         project = self._project(project_id)
@@ -122,6 +120,8 @@ class ChangeService:
                 append_left_out_hooks(self._runs, change.run_id, project, now)
             if answer.brings_more:
                 raise NotChecked(f"{answer.because}: more would be merged than it shows.")
+            if answer.waits_for is not None:
+                return self.merger.note_scheduled(change, answer.waits_for)
             if answer.sha is None:
                 self._origins.record_fetch(project)
                 raise conflict_of(answer)
@@ -166,7 +166,8 @@ class ChangeService:
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
-            is_merged = bool(self.merger.merged_at_origin(project, [change]))
+            is_merged = self.merger.call_off(project, change, CLOSED)
+            is_merged = is_merged or bool(self.merger.merged_at_origin(project, [change]))
             if not is_merged:
                 if change.closes is None and after is not AfterClose.PARK:
                     raise Invalid.field("issue", "This change request closes no issue.")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from app.domain.words import MergeWait
 from app.errors import ForgeUnavailable, NotChecked
 from app.records.tables import ChangeRequest, Project
-from app.services.context import Adapters, repository_of
+from app.services.context import Context, repository_of
 from app.services.ports import (
     CannotRead,
     ForgeSilent,
@@ -27,9 +28,11 @@ ASK_SECONDS = 10.0
 class Merger:
     """Merges and closes changes, and finds those that are merged already."""
 
-    def __init__(self, adapters: Adapters, origins: OriginWatch) -> None:
-        self._mirrors = adapters.mirrors
-        self._forges = adapters.forges
+    def __init__(self, context: Context, origins: OriginWatch) -> None:
+        self._mirrors = context.adapters.mirrors
+        self._forges = context.adapters.forges
+        self._forge_of = context.adapters.forge_of
+        self._tracker = context.ledgers.tracker
         self._origins = origins
 
     def merge(self, project: Project, change: ChangeRequest, *, only_shown: bool) -> MergeAnswer:
@@ -51,6 +54,34 @@ class Merger:
             raise ForgeUnavailable(problem.sentence) from problem
         except ForgeSilent as silence:
             raise ForgeUnavailable(f"The forge cannot merge it now: {silence}.") from silence
+
+    def note_scheduled(self, change: ChangeRequest, waits_for: MergeWait) -> ChangeRequest:
+        """Record that a forge merges a change by itself; it stays open until that is done."""
+        updated = self._tracker.update_change(
+            change.project_id,
+            change.number,
+            merge_waits=waits_for.value,
+            merge_head=change.head_sha,
+            merge_note=None,
+        )
+        return updated or change
+
+    def call_off(self, project: Project, change: ChangeRequest, because: str) -> bool:
+        """Have a forge no longer merge a change by itself; return True if it has done so already.
+
+        Does nothing about a change that it would not. Raises a Refusal.
+        """
+        if change.merge_waits is None:
+            return False
+        repo = repository_of(project)
+        try:
+            self._forge_of(project).cancel_merge(repo, change.number, because)
+            requests = self._forges.requests_of(project)
+            states = {} if requests is None else requests.states(repo, [change.number])
+        except ForgeSilent as silence:
+            words = f"The forge cannot be asked now to cancel its merge: {silence}."
+            raise ForgeUnavailable(words) from silence
+        return change.number in states and states[change.number].state == "merged"
 
     def close_there(self, project: Project, change: ChangeRequest, because: str | None) -> None:
         """Close a change at the forge that keeps it, if one does. Raises a Refusal."""
@@ -95,8 +126,9 @@ def _merge_there(
         message=_message_of(change),
         style=style,
     )
-    if merged.sha is not None or merged.has_conflicts:
-        return MergeAnswer(merged.sha, merged.because and f"Not merged: {merged.because}.")
+    if merged.sha is not None or merged.has_conflicts or merged.waits_for is not None:
+        because = merged.because and f"Not merged: {merged.because}."
+        return MergeAnswer(merged.sha, because, waits_for=merged.waits_for)
     raise NotChecked(f"Not merged: {merged.because}.")
 
 

@@ -23,6 +23,7 @@ from app.services.system.origin_watch import OriginWatch
 from app.services.system.ownership import Leases
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.ci_watch import CiWatch
+from app.services.tracker.scheduled_merges import ScheduledMerges
 
 log = structlog.get_logger()
 # how long after its close a pull request that people open again is still followed
@@ -48,6 +49,7 @@ class PullRequestWatch:
         self._leases = leases
         self._origins = origins
         self._ci = CiWatch(context)
+        self.merges = ScheduledMerges(context, changes)
         self._listeners: tuple[Listener, ...] = ()
         self._rounds = SingleFlight(self._go_round)
 
@@ -97,6 +99,8 @@ class PullRequestWatch:
         if requests is None:
             return 0
         states = requests.states(repository_of(project), [one.number for one in is_open])
+        # before anything else: what nobody has seen must not be merged
+        count = self.merges.follow(project, requests, is_open, states, now)
         reopened = self._reopen(project, states, closed)
         if reopened:
             is_open = undecided(self._stores, project.id)
@@ -104,7 +108,7 @@ class PullRequestWatch:
         moved = [one for one in moved if _differs(one, states[one.number])]
         if moved or self._has_other_base(project, is_open, states):
             self._fetch(project)
-        count = sum(self._follow(project, one, states[one.number], now) for one in moved)
+        count += sum(self._follow(project, one, states[one.number], now) for one in moved)
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         count += self._take_merged(project, rest, now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ChangeOut
 from app.api.schemas.inbox import InboxItem
 
 # somebody else has merged or closed it meanwhile
@@ -15,21 +16,28 @@ ENDED = "already_ended"
 
 @dataclass(frozen=True)
 class BulkEnd:
-    """The end of a bulk merge; `title` and `because` say where and why it stopped, if it did."""
+    """The end of a bulk merge; `title` and `because` say where and why it stopped, if it did.
+
+    `waiting` counts those that their forges merge later.
+    """
 
     merged: tuple[InboxItem, ...]
     left: int = 0
     title: str = ""
     because: str = ""
+    waiting: int = 0
 
     @property
     def sentence(self) -> str:
         """The words that a person is told at the end."""
-        merged = len(self.merged)
+        merged, waits = len(self.merged), ""
+        if self.waiting:
+            verb = "merges by itself" if self.waiting == 1 else "merge by themselves"
+            waits = f" {_counted(self.waiting)} {verb} at the forge."
         if not self.title:
-            return f"Merged {_counted(merged)}."
+            return f"Merged {_counted(merged)}.{waits}" if merged or not waits else waits.strip()
         where = f"Stopped at “{self.title}”: {self.because}."
-        return f"{where} {merged} merged, {self.left} left."
+        return f"{where} {merged} merged, {self.left} left.{waits}"
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,28 @@ class BulkUndone:
 
 
 async def merge_in_turn(
-    items: Sequence[InboxItem], merge: Callable[[InboxItem], Awaitable[Any]]
+    items: Sequence[InboxItem], merge: Callable[[InboxItem], Awaitable[ChangeOut | None]]
 ) -> BulkEnd:
     """Merge changes in this order; those that somebody else has ended meanwhile are passed over."""
     merged: list[InboxItem] = []
+    waiting, title, because, left = 0, "", "", 0
     for place, item in enumerate(items):
         try:
-            await merge(item)
+            done = await merge(item)
         except ApiProblem as problem:
             if problem.code == ENDED:
                 continue
-            return BulkEnd(tuple(merged), len(items) - place, item.title, _because(problem))
+            because = _because(problem)
         except NoAnswer as problem:
             because = _sentence(str(problem))
-            return BulkEnd(tuple(merged), len(items) - place, item.title, because)
         else:
-            merged.append(item)
-    return BulkEnd(tuple(merged))
+            is_waiting = done is not None and done.state == "open"
+            waiting += is_waiting
+            merged += [] if is_waiting else [item]
+            continue
+        title, left = item.title, len(items) - place
+        break
+    return BulkEnd(tuple(merged), left, title, because, waiting)
 
 
 async def undo_in_turn(

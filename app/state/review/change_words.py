@@ -8,6 +8,7 @@ from datetime import timedelta
 from app.api.schemas import ChangeFile, ChangeOut, RunCheck, RunItem
 from app.domain.text.durations import rough_words
 from app.domain.tracker.ci import CiState
+from app.domain.tracker.merge_waits import WAIT_LABELS, WAIT_WORDS
 from app.domain.words import CheckStatus, Phase
 from app.state.review.change_record import ChangeSnapshot
 
@@ -31,6 +32,8 @@ def state_of(change: ChangeOut) -> tuple[str, str]:
         return "Closed", "idle"
     if change.conflicts:
         return "Conflicts", "wait"
+    if change.merge_waits is not None:
+        return WAIT_LABELS[change.merge_waits], "acc"
     return ("Draft", "wait") if change.draft else ("In review", "go")
 
 
@@ -120,7 +123,16 @@ def why_not_merged(snapshot: ChangeSnapshot, *, is_archived: bool) -> str:
         return f"Close this, then undo change {snapshot.change.reverts} again."
     if snapshot.change.conflicts:
         return "Resolve the conflicts first."
+    if snapshot.change.merge_waits is not None:
+        return f"{WAIT_WORDS[snapshot.change.merge_waits]}."
     return ""
+
+
+def merged_words(change: ChangeOut) -> str:
+    """Return what became of a change that a person merged."""
+    if change.merge_waits is not None:
+        return f"{WAIT_WORDS[change.merge_waits]}."
+    return f"Merged into {change.base}"
 
 
 def can_be_undone(change: ChangeOut) -> bool:

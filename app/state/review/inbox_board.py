@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.client.client import ApiClient
+from app.api.schemas import ChangeOut
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import Group, ItemKind
 from app.state.page.optimistic import OptimisticRows
@@ -215,11 +216,15 @@ class InboxBoard:
         show: Callable[[], object],
         word: str = "",
     ) -> None:
-        """Do an item's main action; it goes once that is done. Raises what `act` raises."""
+        """Do an item's main action; it goes once that is done. Raises what `act` raises.
+
+        A change that its forge merges later stays.
+        """
 
         async def drop() -> None:
-            await act()
-            self._rows.drop(item.id)
+            answer = await act()
+            if not (isinstance(answer, ChangeOut) and answer.state == "open"):
+                self._rows.drop(item.id)
 
         await self._rows.attempt(item, drop, word=word or BUSY[item.kind], show=show)
 
@@ -239,6 +244,8 @@ DEED_OF_KIND = {
 def deed_of(item: InboxItem) -> str:
     """Return the deed of an item's main action, "" for one that only opens a page."""
     clashes = item.facts is not None and bool(item.facts.conflicts)
+    if is_scheduled(item) and not clashes:
+        return ""
     return "resolve_conflicts" if clashes else DEED_OF_KIND.get(item.kind, "")
 
 
@@ -272,7 +279,14 @@ def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] |
 def acts_here(api: ApiClient, item: InboxItem) -> bool:
     """Return True if an item's main action is done in the inbox, not on the item's page."""
     clashes = item.facts is not None and bool(item.facts.conflicts)
+    if is_scheduled(item) and not clashes:
+        return False
     return item.run_id is not None if clashes else action_of(api, item) is not None
+
+
+def is_scheduled(item: InboxItem) -> bool:
+    """Return True for a change that its forge merges by itself."""
+    return item.facts is not None and item.facts.merge_waits is not None
 
 
 def projects_of(items: Sequence[InboxItem]) -> list[str]:
@@ -282,7 +296,7 @@ def projects_of(items: Sequence[InboxItem]) -> list[str]:
 
 def _passes(item: InboxItem) -> bool:
     facts = item.facts
-    if facts is None or facts.draft or facts.conflicts:
+    if facts is None or facts.draft or facts.conflicts or facts.merge_waits:
         return False
     return facts.checks > 0 and not facts.red
 

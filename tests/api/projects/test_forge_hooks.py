@@ -178,3 +178,29 @@ def test_what_was_asked_of_a_forge_stands_with_it_and_in_the_metrics(hooked: Hoo
     metrics = api.get(f"{hooked.shop.server.url}/metrics").text
     assert 'runyard_forge_requests_total{forge="work"}' in metrics
     assert "runyard_forge_remaining{" not in metrics
+
+
+def test_a_merge_that_the_forge_makes_is_shown_canceled_and_known_once_its_hook_has_come(
+    hooked: Hooked,
+) -> None:
+    api, hosted = hooked.shop.api, hooked.hosted
+    run = hooked.shop.delivered(hooked.project)
+    number = run["delivery"]["number"]
+    path = f"/projects/{hooked.project}/changes/{number}"
+    hosted.protection.required = ("ci/test",)
+    try:
+        waiting = api.post(f"{path}/merge", json={})
+        assert waiting.status_code == 200, waiting.text
+        assert (waiting.json()["state"], waiting.json()["merge_waits"]) == ("open", "checks")
+        canceled = api.post(f"{path}/cancel-merge").json()
+        assert (canceled["merge_waits"], canceled["merge_note"]) == (None, "It was canceled.")
+        # with nothing to cancel it stays as it is
+        assert api.post(f"{path}/cancel-merge").json() == canceled
+        assert api.post(f"{path}/merge", json={}).json()["merge_waits"] == "checks"
+        hosted.check(number)
+        assert hooked.changed().status_code == 202
+        hooked.shop.wait(path, lambda change: change["state"] == "merged")
+    finally:
+        hosted.protection.required = ()
+    late = api.post(f"{path}/cancel-merge")
+    assert (late.status_code, late.json()["error"]) == (409, "already_ended")

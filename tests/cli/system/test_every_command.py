@@ -73,6 +73,7 @@ COMMANDS: dict[str, list[str]] = {
     "changes request-changes": ["{change_reviewed}", "-p", "mill", "--text", "Shorter.", "--json"],
     "changes diff": ["{change}", "-p", "mill"],
     "changes merge": ["{change}", "-p", "mill", "--json"],
+    "changes cancel-merge": ["{change_too}", "-p", "mill", "--json"],
     "changes close": ["{change_too}", "-p", "mill", "--json"],
     "approvals list": ["--all", "--json"],
     "approvals approve": ["{asked}", "--comment", "go", "--json"],

@@ -1,19 +1,24 @@
-"""What two real forges, of 2024 and 2026, answered about CI and trust, read by the adapter."""
+"""What two real forges, of 2024 and 2026, answered about CI, trust and merges."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
 from app.domain.tracker.ci import Ci, CiState
-from app.services.ports import Repository
+from app.domain.words import MergeWait
+from app.services.ports import Merged, Repository
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.twin import ForgeTwin
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 EXCHANGES = Path(__file__).parents[2] / "fakes/forges/exchanges"
@@ -29,10 +34,26 @@ class Replayed:
         self._server = server
         self.client = ForgeClient(f"{server.url}/api/v1", "TOKEN_BOT")
         self.forge = GiteaForge(self.client)
+        self.head = "a" * 40
 
     def exchanges(self, name: str) -> list[Any]:
         """Return the exchanges of a recording."""
         return json.loads((EXCHANGES / f"{self.kind}-{name}.json").read_text())["exchanges"]
+
+    def script_merges(self) -> None:
+        """Answer two merges of a pull request as recorded: refused for a check, then scheduled."""
+        at = "/repos/acme/guarded"
+        known = {one["title"]: one["response"] for one in self.exchanges("13-protection")}
+        told = [known["merge without the check"], known["merge when the checks succeed"]]
+        self._server.script["POST", f"/api/v1{at}/pulls/1/merge"] = [
+            # an empty answer has no content type
+            Reply(one["status"], one["body"] or None, JSON if one["body"] else {})
+            for one in told
+        ]
+        row = {"number": 1, "state": "open", "merged": False, "head": {"sha": self.head}}
+        self._server.on("GET", f"{at}/pulls/1", Reply(200, row, JSON))
+        none = {"state": "pending", "total_count": 0, "statuses": None}
+        self._server.on("GET", f"{at}/commits/{self.head}/status", Reply(200, none, JSON))
 
     def show(self, name: str, title: str) -> str:
         """Answer as in the exchange with this title; return the path that was asked."""
@@ -116,3 +137,51 @@ def test_a_changed_text_shows_in_the_history_of_the_web_side(replayed: Replayed)
     assert replayed.forge.was_text_changed(repository("trust"), 1, labelled, ()) is True
     # without an answer nothing is concluded
     assert replayed.forge.was_text_changed(repository("trust"), 2, labelled, ()) is None
+
+
+# --- merges that the forge makes by itself ---------------------------------------------------
+
+
+@pytest.fixture(params=["forgejo", "gitea"])
+def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[ForgeTwin, Hosted]]:
+    """A twin whose base demands a check, as in the recording, with one pull request."""
+    with ForgeTwin(tmp_path, request.param) as twin:
+        twin.add_token("TOKEN_BOT")
+        shop = twin.add_repository("acme/guarded")
+        shop.protection.required = ("ci/test",)
+        shop.git.commit(shop.place, "change", "a.txt", "changed\n")
+        shop.open("change", "main", "Change", "")
+        yield twin, shop
+
+
+def test_the_twins_answer_about_merges_as_was_recorded(
+    guarded: tuple[ForgeTwin, Hosted],
+) -> None:
+    twin, shop = guarded
+    path = EXCHANGES / f"{twin.kind}-13-protection.json"
+    told: list[tuple[int, str]] = []
+    recorded: list[tuple[int, str]] = []
+    for one in json.loads(path.read_text())["exchanges"]:
+        asked, said = one["request"], one["response"]
+        headers = {"Authorization": "token TOKEN_BOT"}
+        found = httpx.request(
+            asked["method"], f"{twin.url}{asked['path']}", json=asked["body"], headers=headers
+        )
+        told.append((found.status_code, _message_of(found.json() if found.content else "")))
+        recorded.append((said["status"], _message_of(said["body"])))
+    assert told == recorded
+    assert len(told) == 5
+    assert shop.protection.later == {}
+
+
+def _message_of(body: Any) -> str:
+    """Return what an answer says; numbers of pull requests are another's."""
+    return re.sub(r"\d+", "N", body["message"]) if body else ""
+
+
+def test_a_recorded_schedule_is_waited_for_and_not_taken_for_a_merge(replayed: Replayed) -> None:
+    replayed.script_merges()
+    merged = replayed.forge.merge(
+        repository("guarded"), 1, head_sha=replayed.head, message="Merge it"
+    )
+    assert merged == Merged(None, waits_for=MergeWait.CHECKS)

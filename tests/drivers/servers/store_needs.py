@@ -177,6 +177,7 @@ PROJECT_CALLS = (
     Call("PATCH", COMMENT, CONTROL, 404, {"text": "Why?"}, ids=OF_CHANGE),
     Call("DELETE", COMMENT, CONTROL, 404, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/merge", BOTH, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/cancel-merge", CONTROL, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/close", BOTH, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/undo", CONTROL, 409, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/request-changes", BOTH, 409, {"text": "Shorten it."}, ids=OF_CHANGE),

@@ -1,8 +1,9 @@
-"""A change at a forge in a browser: red CI and reviews that wait, shown and worked through."""
+"""A change at a forge in a browser: red CI, reviews that wait, and merges that the forge makes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from tests.drivers.servers.processes import RunyardServer, wait_for
 from tests.drivers.web.visibility import barriers
 from tests.fakes.forges.twin import ForgeTwin
 
+WAITS = "Merges by itself at the forge once its checks pass"
 COMMITS = "date +%N >> a.txt && git add -A && git commit -qm 'Mend a'"
 
 
@@ -37,12 +39,12 @@ def change(server: RunyardServer, twin: ForgeTwin) -> str:
         return delivered(client, twin)
 
 
-def delivered(client: httpx.Client, twin: ForgeTwin) -> str:
+def delivered(client: httpx.Client, twin: ForgeTwin, name: str = "shop") -> str:
     """Add the forge and its project, run its issue, and return the path of the change."""
     client.post("/forges", json={"url": twin.url, "token": "TOKEN_BOT"}).raise_for_status()
     origin = twin.hosted["acme/shop"].clone_url
     agent = {"agent": "script", "agent_command": ["sh", "-c", COMMITS]}
-    added = client.post("/projects", json={"origin": origin, "name": "shop", **agent})
+    added = client.post("/projects", json={"origin": origin, "name": name, **agent})
     assert added.status_code == 201, added.text
     project = f"/projects/{added.json()['id']}"
     wait_for(client, project, lambda one: one["state"] == "ready")
@@ -108,3 +110,57 @@ def test_reviews_wait_visibly_once_the_rounds_are_used_up(
         client.patch(project, json={"review_rounds": 1}).raise_for_status()
         expect(banner).to_be_hidden()
         wait_for(client, change, lambda one: one["reviews_waiting"] == 0)
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[ForgeTwin]:
+    """A Gitea whose main branch demands a check, with an issue that is ready."""
+    with ForgeTwin(tmp_path, "gitea") as twin:
+        twin.add_token("TOKEN_BOT")
+        shop = twin.add_repository("acme/shop")
+        shop.protection.required = ("ci/test",)
+        shop.write("Add a", "A file.", "ready-for-agent")
+        yield twin
+
+
+def test_a_merge_that_waits_for_checks_is_shown_canceled_and_made_by_the_forge(
+    page: Page, server: RunyardServer, guarded: ForgeTwin
+) -> None:
+    shop = guarded.hosted["acme/shop"]
+    with server.client() as client:
+        path = delivered(client, guarded, "guarded")
+    number = int(path.rpartition("/")[2])
+    page.goto(f"{server.page_url}{path}")
+    state, cancel = page.get_by_test_id("change-state"), page.get_by_test_id("change-cancel-merge")
+    expect(page.get_by_test_id("change-merge")).to_be_visible()
+    expect(cancel).to_be_hidden()
+    page.get_by_test_id("change-merge").click()
+    page.get_by_test_id("merge-confirm").click()
+    expect(page.get_by_test_id("toast")).to_contain_text(WAITS)
+    expect(state).to_have_text("Waits for checks")
+    expect(page.get_by_text(f"{WAITS}.").first).to_be_visible()
+    expect(page.get_by_test_id("change-merge")).to_be_hidden()
+    assert list(shop.protection.later) == [number]
+    assert barriers(page) == []
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        expect_no_sideways_scroll(page)
+        expect(cancel).to_be_in_viewport()
+    # in the inbox, too
+    page.goto(server.page_url)
+    item = page.get_by_test_id("inbox-item").filter(has_text="Waits for checks")
+    expect(item).to_be_visible()
+    expect(item.get_by_test_id("inbox-action")).to_have_text("Open")
+    page.goto(f"{server.page_url}{path}")
+    cancel.click()
+    expect(state).to_have_text("In review")
+    expect(page.get_by_text("Not merged by itself: it was canceled.")).to_be_visible()
+    assert shop.protection.later == {}
+    # asked for again, and made
+    page.get_by_test_id("change-merge").click()
+    page.get_by_test_id("merge-confirm").click()
+    expect(state).to_have_text("Waits for checks")
+    with guarded.guard:
+        shop.check(number)
+    expect(state).to_have_text("Merged")
+    assert shop.pulls[number]["merged"]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.fakes.forges.people import Person, stamp
+from tests.fakes.forges.protection import LaterMerge
 from tests.fakes.forges.state import HostedState, is_draft
 
 Made = tuple[int, Any]
@@ -118,7 +119,7 @@ class Hosted(HostedState):
 
     def _timeline(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
         known = self.history.timelines.get(number, [])
-        return (200, known) if number in self.issues else NOT_FOUND
+        return (200, known) if number in self.issues or number in self.pulls else NOT_FOUND
 
     def _unlabel(self, _: str, __: Any, ___: Any, ____: str, number: int, label: int) -> Made:
         if label not in {one["id"] for one in self.labels}:
@@ -176,7 +177,7 @@ class Hosted(HostedState):
 
     def _pull(self, method: str, _: Any, body: Any, __: str, number: int) -> Made:
         row = self.pulls.get(number)
-        if row is None:
+        if row is None or not self.has_pulls:
             return NOT_FOUND
         self._refresh(row)
         if method == "PATCH":
@@ -187,8 +188,10 @@ class Hosted(HostedState):
             return 201, row
         return 200, row
 
-    def _merge(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
+    def _merge(self, method: str, _: Any, body: Any, login: str, number: int) -> Made:
         row = self.pulls.get(number)
+        if method == "DELETE":
+            return self._cancel(login, number)
         if row is None or (row["state"] != "open" and not row["merged"]):
             return NOT_FOUND
         self._refresh(row)
@@ -196,14 +199,36 @@ class Hosted(HostedState):
             return 405, {"message": "The PR is already merged"}
         if row["draft"]:
             return 405, {"message": "Work in progress PRs cannot be merged"}
-        if body.get("head_commit_id") not in (None, row["head"]["sha"]):
-            return 409, {"message": "head out of date"}
         if self.computing or not row["mergeable"]:
             self.computing = max(0, self.computing - 1)
             return 405, {"message": "Please try again later"}
         words = body.get("MergeTitleField") or f"Merge #{number}"
+        if body.get("merge_when_checks_succeed"):
+            return self._schedule(row, LaterMerge(words, login, body["Do"]))
+        if self.lacking(row):
+            lack = "Not all required status checks successful"
+            is_old = self.desk.kind == "forgejo"
+            return 405, {"message": f"not allowed to merge [reason: {lack}]" if is_old else lack}
+        if body.get("head_commit_id") not in (None, row["head"]["sha"]):
+            return 409, {"message": "head out of date"}
         if body["Do"] not in self.styles:
             refusal = f"{body['Do']} is not allowed an allowed merge style for this repository"
             return 405, {"message": refusal}
         self.merge(number, words, login, style=body["Do"])
         return 200, None
+
+    def _schedule(self, row: dict[str, Any], order: LaterMerge) -> Made:
+        """Merge once the checks pass, whatever the head is by then."""
+        number = row["number"]
+        if number in self.protection.later:
+            said = "pull request is already scheduled to auto merge when checks succeed"
+            return 409, {"message": f"{said} [pull_id: {row['id']}]"}
+        self.merge_later(number, order)
+        self.merge_by_itself()
+        return 201, None
+
+    def _cancel(self, login: str, number: int) -> Made:
+        if self.cancel_later(number, login):
+            return 204, None
+        lost = {"errors": None, "message": "The target couldn't be found."}
+        return (404, lost) if self.desk.kind == "forgejo" else NOT_FOUND

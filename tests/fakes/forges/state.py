@@ -11,6 +11,7 @@ from tests.fakes.forges.desk import Desk
 from tests.fakes.forges.git_side import GitSide
 from tests.fakes.forges.history import History
 from tests.fakes.forges.people import Person, stamp
+from tests.fakes.forges.protection import LaterMerge, Protection
 
 
 @dataclass
@@ -39,6 +40,7 @@ class HostedState:
     computing: int = 0
     # how many opened requests are answered as if their branch were not known yet
     unknown_branches: int = 0
+    protection: Protection = field(default_factory=Protection)
     last: int = 0
     history: History = field(default_factory=lambda: History(lambda it: Person(it).row(), stamp))
 
@@ -180,6 +182,40 @@ class HostedState:
             if int(found) in self.issues:
                 self.close(int(found))
         return sha
+
+    def lacking(self, row: dict[str, Any]) -> list[str]:
+        """Return the checks that the base of a pull request demands and its head has not passed."""
+        return self.protection.lacking(self.desk.statuses.get(row["head"]["sha"], []))
+
+    def merge_later(self, number: int, order: LaterMerge) -> None:
+        """Have the forge merge a pull request once its checks have passed."""
+        self.protection.later[number] = order
+        self.history.add(self.pulls[number], "pull_scheduled_merge", order.by)
+
+    def cancel_later(self, number: int, by: str = "acme") -> bool:
+        """Have the forge no longer merge a pull request by itself; False if it was not to."""
+        if self.protection.later.pop(number, None) is None:
+            return False
+        self.history.add(self.pulls[number], "pull_cancel_scheduled_merge", by)
+        return True
+
+    def check(self, number: int, state: str = "success") -> None:
+        """Have CI report all demanded checks of a pull request's head."""
+        row = self.pulls[number]
+        self._refresh(row)
+        for name in self.protection.required:
+            self.desk.report(row["head"]["sha"], name, state)
+        self.merge_by_itself()
+
+    def merge_by_itself(self) -> None:
+        """Make the merges that waited for checks which have passed by now, at the present head."""
+        for number, order in [*self.protection.later.items()]:
+            row = self.pulls[number]
+            self._refresh(row)
+            if row["state"] == "open" and not self.lacking(row):
+                del self.protection.later[number]
+                self.merge(number, order.words, order.by, order.style)
+                self.history.add(row, "merge_pull", order.by)
 
     def _refresh(self, row: dict[str, Any]) -> None:
         """Bring an open request up to date with its branch."""

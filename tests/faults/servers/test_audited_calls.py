@@ -55,6 +55,7 @@ RARELY_DONE = {
     "/projects/{project_id}/issues/{number}/approve-text",
     "/bulk/{bulk_id}/abort",
     "/quota/accounts/lift",
+    "/projects/{project_id}/changes/{number}/cancel-merge",
     "/projects/{project_id}/changes/{number}/close",
     "/projects/{project_id}/changes/{number}/request-changes",  # merged by then
     "/projects/{project_id}/changes/{number}/resolve",

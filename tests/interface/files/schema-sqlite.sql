@@ -230,7 +230,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, ci_seen JSON, reviews_waiting INTEGER DEFAULT '0' NOT NULL, 
+	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, ci_seen JSON, reviews_waiting INTEGER DEFAULT '0' NOT NULL, merge_waits VARCHAR, merge_head VARCHAR, merge_note TEXT, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 

@@ -208,8 +208,8 @@ async def test_everybody_has_the_controls_whose_deeds_their_role_may_do_and_no_o
 ) -> None:
     paths, written = await fill(house, user, tmp_path), Written()
     problems: list[str] = []
-    for role in Role:
-        person = await join(house, user, role)
+    people = {role: await join(house, user, role) for role in Role}
+    for role, person in people.items():
         for page, path in paths.items():
             if written.may(NEEDS.get(page, "read_pages"), role):
                 await person.open(path)
@@ -219,6 +219,12 @@ async def test_everybody_has_the_controls_whose_deeds_their_role_may_do_and_no_o
             else:
                 answer = await person.http_client.get(path)
                 assert answer.status_code == 403, (page, role)
+    # as if a forge were to merge the change
+    _, _, project, _, number = paths["change"].split("/")
+    house.plane.ledgers.tracker.update_change(project, int(number), merge_waits="checks")
+    for role, person in people.items():
+        await person.open(paths["change"])
+        problems += written.wrong("change", role, await settled(person))
     problems += [words for role in Role for words in written.lacking(role)]
     assert not problems, "\n".join(problems)
     assert not written.unseen, f"on no page: {written.unseen}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ChangeOut
 from app.api.schemas.inbox import InboxItem
 from app.state.review.bulk_merge import BulkEnd, BulkUndone, merge_in_turn, undo_in_turn
 from tests.state.review.test_inbox_board import item
@@ -91,3 +92,15 @@ def test_a_merge_that_cannot_be_taken_back_stops_no_other() -> None:
     )
     _, end = undone({1: refusal("not_merged", "It is open.")}, count=1)
     assert end.sentence == "Not undone: “Change 1” (It is open)."
+
+
+def test_what_a_forge_merges_later_is_told_apart_and_cannot_be_undone() -> None:
+    async def merge(one: InboxItem) -> ChangeOut:
+        state = "open" if one.change == 2 else "merged"
+        return ChangeOut.model_construct(state=state)
+
+    end = asyncio.run(merge_in_turn([item(n) for n in range(1, 4)], merge))
+    assert [one.change for one in end.merged] == [1, 3]
+    assert end.sentence == "Merged 2 changes. 1 change merges by itself at the forge."
+    alone = asyncio.run(merge_in_turn([item(2)], merge))
+    assert alone.sentence == "1 change merges by itself at the forge."

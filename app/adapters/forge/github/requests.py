@@ -23,7 +23,6 @@ from app.adapters.forge.gitea_rows import (
     path_of,
     text_of,
 )
-from app.adapters.forge.github.reader import GithubReader
 from app.adapters.forge.github.rows import (
     base_of,
     branch_of,
@@ -35,6 +34,8 @@ from app.adapters.forge.github.rows import (
     refusal_of,
     state_of,
 )
+from app.adapters.forge.github.schedules import GithubSchedules
+from app.adapters.forge.writes import LONGEST_LOOK, sent
 from app.domain.json.objects import is_array, is_object
 from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.forges import mark_of, runs_marked
@@ -50,11 +51,8 @@ from app.services.ports import (
 )
 
 log = structlog.get_logger()
-# the longest wait for a GitHub that lost an answer, seconds
-LONGEST_LOOK = 10
 # how often the issue of a merge is tried to be closed
 MOST_SETTLED = 3
-LOST = Answer(500, None, {})
 # states in which a merge is possible
 _ABLE = ("clean", "unstable", "has_hooks", "unknown")
 # what GitHub says of a merge that it may make a moment later
@@ -62,7 +60,7 @@ _TOO_EARLY, _BASE_MOVED = "pull request is not mergeable", "base branch was modi
 _DRAFTING = "mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ clientMutationId }} }}"
 
 
-class GithubRequests(GithubReader):
+class GithubRequests(GithubSchedules):
     """The pull requests of GitHub's repositories."""
 
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
@@ -238,21 +236,18 @@ class GithubRequests(GithubReader):
     def merge(
         self, repo: Repository, number: int, *, head_sha: str, message: str, style: str = "merge"
     ) -> Merged:
-        """Merge a pull request at exactly this head; `because` says why it could not be."""
+        """Merge a pull request at exactly this head, at once or as the rules of its base demand.
+
+        Otherwise `because` says why it could not be.
+        """
         title, _, text = message.partition("\n")
         body = {"sha": head_sha, "merge_method": style}
         body |= {"commit_title": title, "commit_message": text.strip()}
         waits = iter(COMPUTED_AFTER)
         while True:
             path = f"{path_of(repo)}/pulls/{number}/merge"
-            try:
-                answer = self.client.send("PUT", path, body)
-            except ForgeSilent as silence:
-                if silence.needs_attention:
-                    raise
-                # it may have been made: read, then judge
-                answer = LOST
-                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
+            # it may have been made without an answer: read, then judge
+            answer = sent(self.client, self.pause, "PUT", path, body)
             row: Row | None = None
             outcome = _made(answer)
             if outcome is None:
@@ -261,6 +256,8 @@ class GithubRequests(GithubReader):
                 outcome = _merged(row, number, answer)
             if outcome is not None and outcome.sha is not None:
                 self._settle_merge(repo, number)
+            if outcome is not None and outcome.sha is None and not outcome.has_conflicts:
+                return self.schedule(repo, number, body, answer, head_sha) or outcome
             if outcome is not None:
                 return outcome
             seconds = next(waits, None)

@@ -64,6 +64,24 @@ class GithubHosted(Hosted):
         finally:
             row["body"] = body
 
+    def merge_by_itself(self) -> None:
+        """Have what waited for its checks enter the queue where there is one, else merge it."""
+        rules = self.protection
+        if not rules.has_queue:
+            super().merge_by_itself()
+            return
+        for number in [*rules.later]:
+            if not self.lacking(self.pulls[number]):
+                rules.queue[number] = rules.later.pop(number)
+
+    def run_queue(self, number: int, because: str = "") -> None:
+        """Have the queue merge a pull request, or drop it for a reason."""
+        order = self.protection.queue.pop(number)
+        if because:
+            self.protection.dropped[number] = because
+        else:
+            self.merge(number, order.words, order.by, order.style)
+
     # --- rows ----------------------------------------------------------------------------------
 
     def home_row(self, login: str, kind: str = "full-repository") -> dict[str, Any]:
@@ -143,6 +161,8 @@ class GithubHosted(Hosted):
         given |= {name: row[name] for name in ("merged", "additions", "deletions", "changed_files")}
         given["mergeable"] = row["mergeable"] if is_known else None
         given["mergeable_state"] = "clean" if row["mergeable"] else "dirty"
+        if row["mergeable"] and (self.lacking(row) or self.protection.has_queue):
+            given["mergeable_state"] = "blocked"
         if row["draft"]:
             given["mergeable_state"] = "draft"
         return filled("pull-request", given)
@@ -398,6 +418,12 @@ class GithubHosted(Hosted):
         style = body.get("merge_method", "merge")
         if style not in self.styles:
             return said(405, f"{_REFUSED[style]} are not allowed on this repository.")
+        if self.protection.has_queue:
+            return said(405, "Changes must be made through the merge queue")
+        if lacks := self.lacking(row):
+            states = self.protection.states(self.desk.statuses.get(row["head"]["sha"], []))
+            how = "failing" if states[lacks[0]] in ("failure", "error") else "expected"
+            return said(405, f'Required status check "{lacks[0]}" is {how}.')
         if row["state"] != "open" or row["draft"] or self.computing or not row["mergeable"]:
             self.computing = max(0, self.computing - 1)
             return said(405, "Pull Request is not mergeable")

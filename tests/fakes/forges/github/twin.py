@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.fakes.forges.github import description
+from tests.fakes.forges.github import description, schedules
 from tests.fakes.forges.github.hosted import GithubHosted
 from tests.fakes.forges.github.rows import NOT_FOUND, invalid, said
 from tests.fakes.forges.people import Person, Token
@@ -147,7 +147,7 @@ class GithubTwin(ForgeTwin):
         if known is None or self.is_over(token):
             return said(401, "Bad credentials")
         if path == "/graphql":
-            return self._graphql(body)
+            return self._graphql(body, known.login)
         if path == "/user":
             row = self.somebody(known.login)
             return 200, description.filled_answer("GET", "/user", 200, row)
@@ -202,7 +202,7 @@ class GithubTwin(ForgeTwin):
             return said(403, "Resource not accessible by personal access token")
         return None if "repo" in known.scopes else NOT_FOUND
 
-    def _graphql(self, body: Any) -> Any:
+    def _graphql(self, body: Any, login: str) -> Any:
         given = body["variables"]
         if self.graphql_spent:
             self.headers = {"X-RateLimit-Resource": "graphql", "X-RateLimit-Remaining": "12"}
@@ -217,6 +217,8 @@ class GithubTwin(ForgeTwin):
             number = given["number"]
             if "lastEditedAt" in body["query"]:
                 told: Any = {"issue": hosted.edits(number)}
+            elif "headRefOid" in body["query"]:
+                told = {"pullRequest": schedules.standing(hosted, number)}
             else:
                 # a page holds two, so that there are pages
                 rows, begin = hosted.github_desk.threads(number), int(given["after"] or 0)
@@ -224,14 +226,24 @@ class GithubTwin(ForgeTwin):
                 threads = {"nodes": rows[begin : begin + 2], "pageInfo": page}
                 told = {"pullRequest": {"reviewThreads": threads}}
             return 200, {"data": {"repository": told}}
-        name = re.search(r"\{ (\w+)\(input", body["query"])
-        number = body["variables"]["id"]
+        return 200, self._mutated(body["query"], given, login)
+
+    def _mutated(self, query: str, given: Any, login: str) -> dict[str, Any]:
+        name = re.search(r"\{ (\w+)\(input", query)
         for hosted in self.hosted.values():
             for row in hosted.pulls.values():
-                if number == f"PR_{row['id']}" and name is not None:
+                if given["id"] != f"PR_{row['id']}" or name is None:
+                    continue
+                refusal = None
+                if name[1] in ("convertPullRequestToDraft", "markPullRequestReadyForReview"):
                     row["draft"] = name[1] == "convertPullRequestToDraft"
-                    return 200, {"data": {name[1]: {"clientMutationId": None}}}
-        return 200, {"data": None, "errors": [{"message": "Could not resolve to a node"}]}
+                elif isinstance(hosted, GithubHosted):
+                    refusal = schedules.order(hosted, row, name[1], given, login)
+                if refusal is not None:
+                    errors = [{"type": "UNPROCESSABLE", "message": refusal}]
+                    return {"data": {name[1]: None}, "errors": errors}
+                return {"data": {name[1]: {"clientMutationId": None}}}
+        return {"data": None, "errors": [{"message": "Could not resolve to a node"}]}
 
     def _looked_at(self, given: dict[str, str]) -> dict[str, Any]:
         """Return what tells whether something changed in some repositories of an owner."""
