@@ -111,7 +111,8 @@ def _in_base64(raw: bytes) -> Iterator[bytes]:
 
 
 DOT = "•".encode()
-STAR = b"*"
+# for one and two bytes that are left: nothing that Markdown would read
+_RESTS = (b"", b".", "·".encode())
 # bytes before a secret to check: its first byte may be the end of an escape
 _LEAD = 64
 _ESCAPE_BEFORE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
@@ -124,7 +125,7 @@ _KEPT = re.compile(rb'\\(?:u[0-9a-fA-F]{4}|.)|["\\\r\n]', re.DOTALL)
 
 def dots(count: int) -> bytes:
     """Return the mask for `count` bytes."""
-    return DOT * (count // len(DOT)) + STAR * (count % len(DOT))
+    return DOT * (count // len(DOT)) + _RESTS[count % len(DOT)]
 
 
 class SecretMask:

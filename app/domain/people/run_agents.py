@@ -7,6 +7,10 @@ from dataclasses import dataclass
 # the part of a run's id that screens show
 _SEEN = 6
 _BETWEEN = " · "
+_SIGN = f"{_BETWEEN}run …"
+# what the audit calls those who are no people and no agents
+_OTHERS = frozenset({"runyard", "not signed in"})
+NOT_A_PERSONS = "The audit uses this name for somebody else. Choose another one."
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,17 @@ class RunAgent:
     @property
     def shown(self) -> str:
         """The name for people: `claude · run …b7f3k1`."""
-        return f"{self.agent}{_BETWEEN}run …{self.run_id[-_SEEN:]}"
+        return f"{self.agent}{_SIGN}{self.run_id[-_SEEN:]}"
 
     @property
     def token_name(self) -> str:
         """The name of its token in the audit, which outlives the run: `claude · run_01…`."""
         return f"{self.agent}{_BETWEEN}{self.run_id}"
+
+
+def is_taken_name(name: str) -> bool:
+    """Return True for a name that the audit gives to agents, or to nobody in particular."""
+    return name.casefold() in _OTHERS or _SIGN in name
 
 
 def read_token_name(name: str) -> RunAgent | None:

@@ -1,4 +1,4 @@
-"""Stands for a control that this person may not use: it is in no page, and takes all calls."""
+"""The stand-in for a control that this person may not use: on no page, it ignores every call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Any, Final
 
 
 class Absent:
-    """A control that is not drawn, so that what shows the others need not ask for each."""
+    """A control that is not drawn, so that what shows the others need not ask for each.
+
+    It holds nothing, and cannot be looped over or searched, which would never end.
+    """
+
+    __slots__ = ()
+    __iter__ = None
+    __contains__ = None
 
     def __getattr__(self, name: str) -> Absent:
         if name.startswith("__"):
@@ -20,7 +27,7 @@ class Absent:
         return ""
 
     def __setitem__(self, _: str, __: Any) -> None:
-        """Forget it."""
+        """Ignore a property."""
 
     def __bool__(self) -> bool:
         return False

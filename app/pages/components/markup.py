@@ -9,10 +9,8 @@ from html import escape
 
 import nh3
 from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
 
 from app.domain.safe_text import UNSAFE, escape_of, reveal
-from app.domain.secret_masks import dots
 
 TAGS = frozenset(
     [
@@ -87,11 +85,6 @@ LONGEST = 32 * 1024
 LARGEST = 512 * 1024
 _LINES = re.compile(r"\r\n|\r|\n")
 _IN_BACKQUOTES = re.compile(r"`([^`<>\n]+)`")
-# a mask ends with at most two stars; two more are a person's, who set it in bold
-_DOT, _STAR = dots(3).decode(), re.escape(dots(1).decode())
-_END_OF_MASK = re.compile(
-    f"(?<={_DOT})(?:{_STAR}{{1,2}}(?!{_STAR})|{_STAR}+(?={_STAR}{{2}}(?!{_STAR})))"
-)
 # wide code and tables scroll in their own box, which the keyboard must be able to reach
 _SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
 
@@ -151,19 +144,7 @@ def plain_html(value: object) -> str:
 def _reader() -> MarkdownIt:
     # HTML and its comments are shown as text, so a person sees everything an agent would read
     reader = MarkdownIt("commonmark", {"html": False, "breaks": True})
-    reader.inline.ruler.before("emphasis", "mask", _read_mask)
     return reader.enable(["table", "strikethrough"]).disable("image")
-
-
-def _read_mask(state: StateInline, silent: bool) -> bool:
-    """Take the stars that end the mask of a secret as text."""
-    stars = _END_OF_MASK.match(state.src, state.pos)
-    if stars is None:
-        return False
-    if not silent:
-        state.pending += stars[0]
-    state.pos = stars.end()
-    return True
 
 
 def markdown_html(words: str) -> str:

@@ -175,7 +175,7 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     press = f"Press <b>{text(item.action)}</b>{end} " if item.action != "Open" else ""
     said = f"<p>{coded_html(item.sentence)}{more}</p>"
     if not may_do(session, item):
-        return said
+        return said + (f'<p class="sub">{NEXT[item.kind]}</p>' if item.kind in _FACTS else "")
     is_forge = item.kind is ItemKind.REPOSITORY_UNREACHABLE and item.project_id is None
     then = "Give the forge another token there." if is_forge else NEXT[item.kind]
     if item.kind is ItemKind.APPROVAL and item.issue is not None:
@@ -185,6 +185,8 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     return f'{said}<p class="sub">{press}{text(then)}</p>'
 
 
+# of these, the sentence says how things stand, not what to do
+_FACTS = (ItemKind.PUSH_REFUSED, ItemKind.SANDBOX_UNAVAILABLE, ItemKind.QUESTION)
 NEXT = {
     ItemKind.PAUSED: "It clears the failures, and the loop starts runs again.",
     ItemKind.ACCOUNT_LIMIT: "The next run tries the account at once; otherwise they go on then.",

@@ -99,7 +99,8 @@ def trim(tx: Transaction, before: datetime) -> tuple[int, str]:
 
 def _terms(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.person:
-        named = select(Person.id).where(Person.name == wanted.person)
+        is_named = or_(col(Person.name) == wanted.person, col(Person.full_name) == wanted.person)
+        named = select(Person.id).where(is_named)
         yield or_(col(Audit.person) == wanted.person, col(Audit.person).in_(named))
     if wanted.deed:
         yield col(Audit.deed) == wanted.deed

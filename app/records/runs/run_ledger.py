@@ -39,7 +39,7 @@ from app.records.tables import Run, RunEvent
 from app.records.tables.drafts import drafted
 
 # columns that no project card shows
-OFF_CARDS = frozenset({"base_sha", "supervisor"})
+OFF_CARDS = frozenset({"base_sha", "supervisor", "provenance"})
 DUE_NOW = "due now"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.people.emails import clean_email, email_problem
 from app.domain.people.roles import OWN_ROLE, Role
+from app.domain.people.run_agents import NOT_A_PERSONS, is_taken_name
 from app.errors import Forbidden, Invalid, NameTaken, NotFound
 from app.records.people.people_ledger import Member, PeopleLedger, TakenName
 from app.records.people.session_ledger import SessionLedger
@@ -253,6 +254,8 @@ def _name(text: str) -> str:
     name = text.strip()
     if not name or len(name) > MOST_NAME or _CONTROL.search(name):
         raise Invalid.field("name", f"Write a name of at most {MOST_NAME} characters.")
+    if is_taken_name(name):
+        raise Invalid.field("name", NOT_A_PERSONS)
     return name
 
 

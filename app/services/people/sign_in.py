@@ -14,6 +14,7 @@ from pyotp.totp import TOTP
 from app.domain.people.emails import clean_email
 from app.domain.people.passwords import password_problem
 from app.domain.people.preferences import zone_problem
+from app.domain.people.run_agents import NOT_A_PERSONS, is_taken_name
 from app.errors import Invalid, NotFound, RateLimited, Refusal
 from app.records.people.account_ledger import AccountLedger
 from app.records.tables import LoginLink, Person
@@ -135,7 +136,9 @@ class SignInService:
     # --- a person's own account ----------------------------------------------------------------
 
     def rename(self, person_id: str, name: str) -> None:
-        """Set the name for screens; an empty one removes it."""
+        """Set the name for screens; an empty one removes it. Raises Invalid."""
+        if is_taken_name(name.strip()):
+            raise Invalid.field("name", NOT_A_PERSONS)
         self._ledger.change_person(person_id, full_name=name.strip() or None)
 
     def prefer(self, person_id: str, *, look: str | None, time_zone: str | None) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from app.domain.people.run_agents import NOT_A_PERSONS
 from tests.drivers.people import FORM, OWN, PASSWORD, Town, open_town
 
 
@@ -241,3 +242,12 @@ async def test_people_choose_their_look_and_time_zone_for_all_their_browsers(tow
     # the machine's account is of no person: each of its browsers decides for itself
     assert (await town.token().get("/api/v1/system")).json()["preferences"] is None
     assert (await town.token().patch("/api/v1/people/me", json=chosen)).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["Runyard", "not signed in", "claude · run …b7f3k1"])
+async def test_nobody_takes_the_name_of_who_is_no_person(town: Town, name: str) -> None:
+    viewer = await town.join(town.token(), "v@x.org", role="viewer")
+    answer = await viewer.patch("/api/v1/people/me", json={"name": name})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["message"] == NOT_A_PERSONS

@@ -150,10 +150,13 @@ def test_the_mask_of_a_secret_is_drawn_as_it_is(length: int, quoted: bool) -> No
         assert "<li>" not in html
 
 
-def test_a_person_may_set_a_mask_in_bold() -> None:
-    mask = dots(len("k3y/+xxxxx")).decode()
-    assert mask == "•••*"
+@pytest.mark.parametrize("length", range(8, 14))
+def test_a_person_may_set_a_mask_in_bold(length: int) -> None:
+    mask = dots(length).decode()
+    assert len(mask.encode()) == length
     assert f"<strong>{mask}</strong>" in markdown_html(f"It is **{mask}**")
+    assert f"<em>{mask}</em>" in markdown_html(f"It is *{mask}*")
+    assert "<strong>Fix</strong>" in markdown_html("•**Fix**: the cart")
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,7 @@ SCRIPTS = {
     "gain rights by setuid programs, such as sudo": "grep -q 'NoNewPrivs:.*0' /proc/self/status",
     "use devices, such as `/dev/fuse`, as their modes allow": "[ -e /dev/fuse ]",
     "read `/etc/shadow`": "[ -s /etc/shadow ] && cat /etc/shadow",
-    "make user namespaces, as sandboxes of its own need them": (
-        "unshare --user --map-root-user true"
-    ),
+    "create user namespaces, which its own sandboxes need": ("unshare --user --map-root-user true"),
 }
 
 # files that these rows create outside; inside a sandbox they may land in a private folder

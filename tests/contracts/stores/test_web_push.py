@@ -173,7 +173,7 @@ def test_keys_of_no_browser_have_a_problem_and_send_nothing(
 ) -> None:
     target = PushTarget(service.browser("phone").target.endpoint, p256dh, auth)
     assert service.pusher().problem(target)
-    with pytest.raises(NotTaken, match="no keys"):
+    with pytest.raises(NotTaken, match="not the keys"):
         service.pusher().push(target, b"{}", sender)
     assert service.asked == []
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
+from app.api.http.audit_recorder import FAILED
 from app.api.http.gate import visitor_of
 from app.api.schemas.parts import InUtc
 from app.api.schemas.system import AuditOut, AuditRow
@@ -80,7 +81,10 @@ def row_out(services: Services, row: Audit) -> AuditRow:
         return out.model_copy(update={"who": name, "person_name": name})
     if row.token is not None and (agent := read_token_name(row.token)) is not None:
         return out.model_copy(update={"who": agent.shown, "run_id": agent.run_id})
-    return out.model_copy(update={"who": LOOP if row.via == BY_LOOP else UNKNOWN})
+    if row.via == BY_LOOP:
+        return out.model_copy(update={"who": LOOP})
+    # agents had shorter names in older rows
+    return out.model_copy(update={"who": UNKNOWN if row.deed == FAILED else row.token or UNKNOWN})
 
 
 def _lines(
