@@ -164,11 +164,11 @@ class PageSession:
         return self.may(deed) or any(deed in its for its in self.system.may_in.values())
 
     def offer(self, deed: str, project_id: str | None, draw: Callable[[], Drawn]) -> Drawn:
-        """Draw the control of a deed that this person may do; of another one, return `ABSENT`."""
+        """Draw a control if this person may do its deed, else return `ABSENT`."""
         return draw() if self.may(deed, project_id) else cast(Drawn, ABSENT)
 
     def offer_somewhere(self, deed: str, draw: Callable[[], Drawn]) -> Drawn:
-        """Do as `offer` for a control that stands for any project."""
+        """Draw a control that serves all projects if this person may do its deed in one."""
         return draw() if self.may_somewhere(deed) else cast(Drawn, ABSENT)
 
     @property
