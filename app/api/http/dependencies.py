@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,10 +17,10 @@ from app.api.http.gate import visitor_of
 from app.api.http.request_info import SAFE_METHODS
 from app.api.schemas import RunOrder, RunOut, RunWishes
 from app.domain.words import Trigger
-from app.errors import BrowserNeeded, Invalid, KeyMismatch
+from app.errors import BrowserNeeded, Forbidden, Invalid, KeyMismatch
 from app.logs import correlation
 from app.services.container import Services
-from app.services.people.visitor import require
+from app.services.people.visitor import require, sentence_for
 from app.services.rows import Deed
 from app.services.runs.requests import Accepted, Requester, RunRequest
 
@@ -69,6 +70,20 @@ def require_role(services: Services, request: Request, deed: str, project_id: st
     visitor = visitor_of(request)
     if not visitor.may_all:
         require(visitor, deed, services.clock(), project_id)
+
+
+def require_role_in_all(
+    services: Services, request: Request, deed: str, project_ids: Iterable[str | None]
+) -> None:
+    """Raise Forbidden unless the person of this request may do this in all these projects.
+
+    None stands for an unknown one: that takes the role in the organisation, and no token that is
+    limited to projects.
+    """
+    for project_id in project_ids:
+        if project_id is None and visitor_of(request).projects is not None:
+            raise Forbidden(sentence_for(deed))
+        require_role(services, request, deed, project_id)
 
 
 def require_browser(services: Services, request: Request, path: str) -> None:

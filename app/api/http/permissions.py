@@ -39,6 +39,7 @@ _READS = (
 _PERSON = re.compile(r"/api/v1/people(?:/([^/]+)(?:/.*)?)?\Z")
 _PROJECT = re.compile(r"/api/v1/projects/([^/]+)(?:/.*)?\Z")
 _RUN = re.compile(r"/api/v1/runs/(run_[0-9a-z]+)(?:/.*)?\Z")
+_BATCH = re.compile(r"/api/v1/batches/(batch_[0-9a-z]+)(?:/.*)?\Z")
 ME = "me"
 # changes of oneself
 _MINE = {"GET": READ, "HEAD": READ, "PATCH": "change_myself", "DELETE": "remove_session"}
@@ -47,7 +48,7 @@ _MINE = {"GET": READ, "HEAD": READ, "PATCH": "change_myself", "DELETE": "remove_
 class Permissions:
     """Middleware between the gate and the audit; `routes` maps mount paths to routes.
 
-    `project_of_run` returns the project of a run, None for an unknown one.
+    `project_of_run` and `project_of_batch` return the project of one, None for an unknown one.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class Permissions:
         directory: Directory,
         now: Callable[[], datetime],
         project_of_run: Callable[[str], str | None],
+        project_of_batch: Callable[[str], str | None],
         routes: Mapping[str, Iterable[object]],
     ) -> None:
         self._app = app
         self._directory = directory
         self._now = now
-        self._project_of_run = project_of_run
+        self._owners = ((_RUN, project_of_run), (_BATCH, project_of_batch))
         self._doings = doings_of(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,8 +99,9 @@ class Permissions:
         # the role in the organisation is not enough: only one in the project of the object is
         if found := _PROJECT.match(path):
             return may(visitor, deed, found[1])
-        if found := _RUN.match(path):
-            return may(visitor, deed, await run_in_threadpool(self._project_of_run, found[1]))
+        for pattern, project_of in self._owners:
+            if found := pattern.match(path):
+                return may(visitor, deed, await run_in_threadpool(project_of, found[1]))
         return deed in ASKED_BY_ROUTES or may(visitor, deed)
 
     def _deed_of(self, path: str, method: str, visitor: Visitor) -> str:
@@ -128,6 +131,5 @@ def guarded(
 ) -> Permissions:
     """Put an application behind the audit and the permissions; `routes` are its own by mount."""
     recorder = Recorder(app, services.audit, services.clock, routes)
-    return Permissions(
-        recorder, services.directory, services.clock, services.listing.project_of, routes
-    )
+    owners = services.listing.project_of, services.batches.project_of
+    return Permissions(recorder, services.directory, services.clock, *owners, routes)

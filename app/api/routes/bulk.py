@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import Cursor, Key, Limit, requester_of, set_created_headers
+from app.api.http.dependencies import (
+    Cursor,
+    Key,
+    Limit,
+    requester_of,
+    require_role_in_all,
+    set_created_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkAction, BulkState
@@ -42,14 +51,24 @@ def _ordering(services: Services) -> APIRouter:
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys)
         wanted = _filter(body.filter)
-        ordered = services.bulk.order(body.action, wanted, because, requester, services.clock())
+        allow = partial(require_role_in_all, services, request, "bulk")
+        # also where no run matches
+        if wanted.project_id:
+            allow([wanted.project_id])
+        if wanted.batch_id:
+            allow([services.batches.project_of(wanted.batch_id)])
+        ordered = services.bulk.order(
+            body.action, wanted, because, requester, services.clock(), allow
+        )
         address = f"/bulk/{ordered.bulk.id}"
         set_created_headers(response, address, replayed=ordered.replayed)
         return _counted_bulk_out(services, ordered.bulk)
 
     @router.post("/bulk/{bulk_id}/abort")
-    def abort(bulk_id: str) -> BulkOut:
+    def abort(bulk_id: str, request: Request) -> BulkOut:
         """Abort a bulk action; runs that it has not reached yet stay as they are."""
+        projects = services.bulk.projects_of(bulk_id)
+        require_role_in_all(services, request, "abort_bulk", projects)
         return _counted_bulk_out(services, services.bulk.abort(bulk_id, services.clock()))
 
     return router

@@ -68,9 +68,11 @@ DEEDS: Mapping[str, Need] = {
     **_all("read_people read_machine", Need(Role.ADMIN, Scope.READ, is_general=True)),
 }
 _OTHERS = replace(_EDIT, is_general=True)
-# calls that name their project in the body: their routes ask for the role in it
+# calls whose projects are in the body, or are those of the chosen runs: their routes ask for the
+# role in each
 ASKED_BY_ROUTES = frozenset(
     {"start", "preview", "add_batch", "discard", "read_audit", "approve", "reject"}
+    | {"bulk", "abort_bulk"}
     # of plain forms, whose paths may hold a name
     | {"reset", "auto", "merge"}
 )

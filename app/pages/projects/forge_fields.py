@@ -16,6 +16,9 @@ from app.state.projects.forge_choice import ForgeChoice, is_at_a_forge
 
 # so many characters at once were pasted
 PASTED = 4
+WITHOUT_FORGE = (
+    "Runyard has no token for this forge. Ask an admin to add it, or keep the issues in Runyard."
+)
 KEEPERS = {"": "At the forge", BUILTIN: "In Runyard"}
 
 
@@ -99,7 +102,13 @@ class ForgeFields:
         await self.look()
         if self._choice.forge is not None or not self._choice.is_known:
             return True
-        return self._keeper.control.value == BUILTIN or await self.connect()
+        if self._keeper.control.value == BUILTIN:
+            return True
+        if not self._session.may("add_forge"):
+            self._origin.refuse(WITHOUT_FORGE)
+            self._origin.go_to()
+            return False
+        return await self.connect()
 
     async def connect(self) -> bool:
         """Keep the forge with the token, or replace a token that lacks something."""

@@ -65,7 +65,8 @@ class SettingsFormView:
             for part in Part:
                 self._draw_part(part)
             self._draw_foot()
-        self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
+        if hooks := self._fields.get("owner_hooks"):
+            hooks.box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
         self._show_hooks(project)
 
@@ -79,10 +80,8 @@ class SettingsFormView:
     def _draw_part(self, part: Part) -> None:
         names = [name for row in rows_of(part) for name in row]
         if not any(self._session.may(_deed_of(name), self._id) for name in names):
-            # not even its heading is drawn
-            for name in names:
-                self._offer(name)
-        elif part is Part.CAPS:
+            return  # not even its heading is drawn
+        if part is Part.CAPS:
             with ui.element("details").classes("fold") as self._caps:
                 ui.html(text(part), sanitize=clean, tag="summary")
                 self._draw_rows(part)
@@ -105,8 +104,8 @@ class SettingsFormView:
                 self._offer(name)
 
     def _offer(self, name: str) -> None:
-        draw = partial(self._draw_field, name)
-        self._fields[name] = self._session.offer(_deed_of(name), self._id, draw)
+        if self._session.may(_deed_of(name), self._id):
+            self._fields[name] = self._draw_field(name)
 
     def _draw_field(self, name: str) -> Field:
         setting, words = SETTINGS[name], self._form.typed(name)
@@ -192,13 +191,15 @@ class SettingsFormView:
         """Bring fields, notices and buttons in line with the form's state."""
         if self._session.client.is_deleted:
             return
-        for name in moved:
+        for name in self._fields.keys() & set(moved):
             self._fields[name].control.set_value(value_of(name, self._form.typed(name)))
         edited = self._form.edited()
         is_script = self._form.typed("agent").strip() == "script"
         has_command = bool(self._form.typed("agent_command")) or "agent_command" in edited
-        self._fields["agent_command"].box.set_visibility(is_script or has_command)
-        show_sandbox_fields(self._fields, self._form.typed, self._session.system.sandbox)
+        if command := self._fields.get("agent_command"):
+            command.box.set_visibility(is_script or has_command)
+        if "sandbox" in self._fields:
+            show_sandbox_fields(self._fields, self._form.typed, self._session.system.sandbox)
         self._show_disputed()
         self._told.set_text(f"{counted(len(edited), 'change')} not saved" if edited else "")
         for pressed in (self._discard_button, self._save_button):
@@ -207,14 +208,15 @@ class SettingsFormView:
     def _show_hooks(self, project: ProjectOut) -> None:
         """Show why enabled hooks are not run, unless the field shows a conflict."""
         because = project.owner_hooks_because
-        if "owner_hooks" not in self._disputed:
-            self._fields["owner_hooks"].tell(text(because) if because else "")
+        hooks = self._fields.get("owner_hooks")
+        if hooks and "owner_hooks" not in self._disputed:
+            hooks.tell(text(because) if because else "")
 
     def _show_disputed(self) -> None:
         disputed = self._form.disputed()
         if disputed == self._disputed:
             return
-        for name in self._disputed.keys() | disputed.keys():
+        for name in self._fields.keys() & (self._disputed.keys() | disputed.keys()):
             self._fields[name].tell(_theirs_html(name, disputed[name]) if name in disputed else "")
         is_news = bool(disputed.items() - self._disputed.items())
         self._disputed = disputed
@@ -246,6 +248,9 @@ class SettingsFormView:
             self._fields[name].refuse(words)
         if known.keys() & LIMIT_BOUNDS.keys():
             self._caps.props("open")
+        rest = " ".join(words for name, words in wrong.items() if name not in known)
+        if rest:
+            self._show_error(rest)
         for name in list(known)[:1]:
             self._fields[name].go_to()
         return bool(known)

@@ -95,7 +95,8 @@ class RunScreen:
             self._words = LastWords()
             self._told = Told(session, run.id)
             self._draw_tabs()
-            self._push_dialog = session.offer("deliver", run.project_id, PushAnywayDialog)
+            may_push = session.may("deliver", run.project_id)
+            self._push_dialog = PushAnywayDialog() if may_push else None
         self._show()
         session.on("run.changed", self._on_change)
         session.on("run.event", self._on_timeline_event)
@@ -259,7 +260,7 @@ class RunScreen:
             self.session.notify("The key is free: its next use starts a new run.")
 
     async def _deliver_or_ask(self, kept: ParkedOut) -> None:
-        if kept.needs_push_anyway:
+        if kept.needs_push_anyway and self._push_dialog:
             self._push_dialog.open(kept.branch, kept.because, partial(self._deliver, True))
         else:
             await self._deliver()
@@ -297,8 +298,9 @@ class RunScreen:
         try:
             return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
-            if anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
-                self._push_dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
+            asks = isinstance(problem, ApiProblem) and problem.asks_to_push
+            if anyway and asks and self._push_dialog:
+                self._push_dialog.open(self.run.work_branch, str(problem), anyway, verb=verb)
             else:
                 self.session.refuse(problem)
             return False

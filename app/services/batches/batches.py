@@ -82,6 +82,11 @@ class BatchService:
             raise NotFound
         return batch
 
+    def project_of(self, batch_id: str) -> str | None:
+        """Return the id of a batch's project, None if there is no such batch."""
+        batch = self._ledger.find(batch_id)
+        return batch.project_id if batch is not None else None
+
     def page(self, project_id: str | None, *, limit: int, cursor: str | None) -> BatchPage:
         """Return one page of batches, newest first. Raises Invalid for a foreign cursor."""
         with _cursors_of_ours():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -144,10 +144,11 @@ class BulkService:
         because: str,
         requester: Requester,
         now: datetime,
+        allow: Callable[[Collection[str]], None] = lambda _: None,
     ) -> Ordered:
         """Freeze the set of matching runs and begin, or return the order its key created.
 
-        Raises KeyReused, and Invalid without a filter.
+        Raises KeyReused, Invalid without a filter, and what `allow` raises for their projects.
         """
         asked = {
             name: iso(it) if isinstance(it, datetime) else it
@@ -167,18 +168,36 @@ class BulkService:
         )
         if requester.key is None:
             bulk.id = self._ledger.stores.mint_control_id("bulk", now)
-            return self._add(bulk, wanted)
+            return self._add(bulk, wanted, allow)
         with self._locks.holding(f"bulk key {requester.person_id} {requester.key}"):
             bulk.id, held = self._keys.find(requester, now)
-            return same(held, bulk) if held else self._add(bulk, wanted)
+            return same(held, bulk) if held else self._add(bulk, wanted, allow)
 
-    def _add(self, bulk: Bulk, wanted: RunFilter) -> Ordered:
-        run_ids = runs_meant(self._ledger.stores, BulkAction(bulk.action), wanted)
-        if not run_ids:
+    def _add(
+        self, bulk: Bulk, wanted: RunFilter, allow: Callable[[Collection[str]], None]
+    ) -> Ordered:
+        chosen = runs_meant(self._ledger.stores, BulkAction(bulk.action), wanted)
+        allow(chosen.project_ids)
+        if not chosen.run_ids:
             bulk.status, bulk.ended_at = BulkStatus.COMPLETED, bulk.created_at
-        self._ledger.insert(bulk, run_ids)
+        self._ledger.insert(bulk, chosen.run_ids)
         self.request()
         return Ordered(bulk, False)
+
+    def projects_of(self, bulk_id: str) -> set[str | None]:
+        """Return the projects of an order's runs; None stands for runs not found.
+
+        Raises NotFound.
+        """
+        self.find(bulk_id)
+        projects: set[str | None] = set()
+        after = -1
+        while items := self._ledger.items(bulk_id, after=after, limit=PAGE):
+            runs = self._actions.runs.find_all(item.run_id for item in items)
+            projects |= {run.project_id for run in runs.values()}
+            projects |= {None} if len(runs) < len(items) else set()
+            after = items[-1].position
+        return projects
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
         """Abort an order; items not done yet stay as they are. Raises NotFound, AlreadyEnded."""

@@ -32,6 +32,14 @@ CAN_BE = {
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The runs to act on, in processing order, and the projects that they belong to."""
+
+    run_ids: list[str]
+    project_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Ordered:
     """The order; `replayed` if its key had already created it."""
 
@@ -71,14 +79,15 @@ def _id_of(requester: Requester, number: int) -> str:
     return mint_control_id("bulk", at_ms=int.from_bytes(digest[10:16], "big"), entropy=digest)
 
 
-def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[str]:
-    """Return the ids of the runs to act on, in processing order. Raises Invalid."""
+def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> Chosen:
+    """Choose the runs to act on. Raises Invalid."""
     # an empty list of states would match any
     if not (statuses := [one for one in CAN_BE[action] if one in (wanted.statuses or Status)]):
-        return []
+        return Chosen([], frozenset())
     meant = replace(wanted, statuses=statuses, is_last_try=action is BulkAction.RETRY)
     # keep only what is needed of each of thousands of rows
     found: list[tuple[str, bool]] = []
+    projects: set[str] = set()
     cursor: str | None = ""
     while cursor is not None:
         page = list_runs(stores, meant, limit=AT_ONCE, cursor=cursor)
@@ -86,10 +95,13 @@ def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[st
             # runs that were not examined might match, too
             raise Invalid.field("filter", NOT_ALL.format(page.looked_among))
         found += [(run.id, run.status in WAITING) for run in page.items]
+        projects.update(run.project_id for run in page.items)
         if len(found) > MAX_RUNS:
             raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")
         cursor = page.next_cursor
     if action is BulkAction.RETRY:
-        return [run_id for run_id, _ in reversed(found)]
-    # live runs first; then waiting ones, newest first, before they start
-    return [run_id for run_id, _ in sorted(found, key=lambda one: one[1])]
+        found.reverse()
+    else:
+        # live runs first; then waiting ones, newest first, before they start
+        found.sort(key=lambda one: one[1])
+    return Chosen([run_id for run_id, _ in found], frozenset(projects))

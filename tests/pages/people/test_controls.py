@@ -20,6 +20,7 @@ from nicegui import Client
 from nicegui.testing.user import User
 
 from app.api.client import batch_calls, calls
+from app.api.client.client import ApiProblem
 from app.api.schemas import NewIssue, ProjectChange
 from app.domain.people.roles import Role
 from app.domain.words import READY_LABEL, Status
@@ -230,6 +231,36 @@ async def test_everybody_has_the_controls_whose_deeds_their_role_may_do_and_no_o
     assert not written.unseen, f"on no page: {written.unseen}"
 
 
+async def check_batch(
+    house: House, by: User, person: User, project_id: str, *, is_theirs: bool
+) -> None:
+    """Look at a batch that failed and one that still waits; send the call of each control."""
+    api = house.api_of(by)
+    failed, waiting = [
+        (await api.ask(batch_calls.make_batch(project_id, count))).id for count in (1, 2)
+    ]
+    for batch in (failed, waiting):
+        lines = json.dumps({"index": 0, "task": "Die"})
+        await api.ask(batch_calls.add_items(batch, lines.encode()))
+    (item,) = (await api.batch_items(failed, limit=10, cursor="")).items
+    await until_status(house, item.run.id, Status.DIED)
+    for batch, control in ((failed, "retry-failed"), (waiting, "stop-batch")):
+        assert (control in await look(person, f"/batches/{batch}")) == is_theirs
+    bulk = (await api.order_bulk("retry", f"of-{failed}", batch_id=failed)).id
+    for call in (
+        batch_calls.order_bulk("retry", f"own-of-{failed}", batch_id=failed, status=["died"]),
+        batch_calls.abort_bulk(bulk),
+        batch_calls.stop_batch(waiting),
+    ):
+        try:
+            await house.api_of(person).ask(call)
+            status = 200
+        except ApiProblem as problem:
+            status = problem.status
+        # the order to abort may have been carried out by now
+        assert status in ((200, 409) if is_theirs else (403,)), call.path
+
+
 async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere_else(
     house: House, user: User, tmp_path: Path
 ) -> None:
@@ -244,6 +275,7 @@ async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere
         )
         form = await person.http_client.get(f"/projects/{project.id}/run")
         assert form.status_code == (200 if may_start else 403)
+        await check_batch(house, user, person, project.id, is_theirs=may_start)
     assert "add-project" not in await look(person, "/projects")
     assert "new-issue" in await look(person, "/issues")
     answer = await person.http_client.get("/plain")

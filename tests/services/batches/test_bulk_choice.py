@@ -39,7 +39,7 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
         for run_id in stopped(plane, project, 3):
             plane.ledgers.runs.update_fields(run_id, project.id, retried_by=live.id)
         freeze = partial(bulk_orders.runs_meant, plane.stores, action, RunFilter(project.id))
-        assert freeze() == meant
+        assert freeze().run_ids == meant
         asked.append(len(statements_of(freeze)))
     assert asked[0] == asked[1]
 
@@ -61,7 +61,7 @@ def test_of_the_rows_of_an_order_no_more_than_a_page_is_held(
 
     monkeypatch.setattr(bulk_orders, "list_runs", list_runs)
     wanted = RunFilter(statuses=("stopped",))
-    assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted) == ids
+    assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted).run_ids == ids
     assert held == [0, 2, 2, 2]
 
 
@@ -120,7 +120,9 @@ def test_words_and_branches_choose_among_those_that_nothing_has_repeated(
         RunFilter(project.id, text="run/"),
         RunFilter(branch="main"),
     ):
-        assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted) == [last], wanted
+        assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted).run_ids == [last], (
+            wanted
+        )
 
 
 def test_where_not_all_runs_could_be_looked_at_nothing_is_ordered(
@@ -134,7 +136,7 @@ def test_where_not_all_runs_could_be_looked_at_nothing_is_ordered(
     with pytest.raises(Invalid, match=r"Too many runs to search .more than 3"):
         freeze(RunFilter(text="part"))
     # filters served by indexes find all runs, however many there are
-    assert freeze(RunFilter(project.id, branch="main")) == ids
+    assert freeze(RunFilter(project.id, branch="main")).run_ids == ids
 
 
 def test_an_order_keeps_the_moments_of_its_filter_and_finds_runs_by_them(
