@@ -21,6 +21,7 @@ from nicegui.testing.user import User
 
 from app.api.client import batch_calls, calls
 from app.api.client.client import ApiProblem
+from app.api.client.protocol import Call
 from app.api.schemas import NewIssue, ProjectChange
 from app.domain.people.roles import Role
 from app.domain.words import READY_LABEL, Status
@@ -247,11 +248,12 @@ async def check_batch(
     for batch, control in ((failed, "retry-failed"), (waiting, "stop-batch")):
         assert (control in await look(person, f"/batches/{batch}")) == is_theirs
     bulk = (await api.order_bulk("retry", f"of-{failed}", batch_id=failed)).id
-    for call in (
+    asked: tuple[Call[Any], ...] = (
         batch_calls.order_bulk("retry", f"own-of-{failed}", batch_id=failed, status=["died"]),
         batch_calls.abort_bulk(bulk),
         batch_calls.stop_batch(waiting),
-    ):
+    )
+    for call in asked:
         try:
             await house.api_of(person).ask(call)
             status = 200
