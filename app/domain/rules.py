@@ -23,8 +23,7 @@ from app.domain.end_causes import (
 from app.domain.issues import Queued, queue_order, queue_words
 from app.domain.lifecycle import Signal
 from app.domain.projects.setting import OpenPr
-from app.domain.tracker.agent_requests import GRACE_SECONDS, OPENS, TOOLS
-from app.domain.tracker.forges import ForgeKind
+from app.domain.tracker.agent_requests import GRACE_SECONDS, OPENS
 from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
 
 
@@ -37,12 +36,6 @@ class Opening:
 
     is_open: bool | None = False
     because: str = ""
-
-
-def opening_tool(tracker: str, open_pr: str) -> str:
-    """Return the tool with which a project's agents open pull requests, "" if Runyard does."""
-    is_theirs = open_pr == OpenPr.AGENT and tracker in TOOLS
-    return TOOLS[ForgeKind(tracker)] if is_theirs else ""
 
 
 def is_opened_by_agent(provenance: Mapping[str, str]) -> bool:

@@ -14,8 +14,8 @@ SILENT_SECONDS = 60
 # in a run's provenance: who opens its pull request, and the login of the agents' account there
 OPENS, OPENS_AS = "open_pr", "open_pr_as"
 NONE_OPENED = "its agent opened no pull request"
-# the command lines of forges
-TOOLS = {ForgeKind.GITHUB: "gh", ForgeKind.FORGEJO: "tea", ForgeKind.GITEA: "tea"}
+# the command lines of forges, by their kind
+TOOLS: dict[str, str] = {ForgeKind.GITHUB: "gh", ForgeKind.FORGEJO: "tea", ForgeKind.GITEA: "tea"}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
 from app.domain.projects.setting import OpenPr
-from app.domain.rules import is_opened_by_agent, opening_tool
 from app.domain.sandbox.levels import (
     HostService,
     Limits,
@@ -18,7 +17,7 @@ from app.domain.sandbox.levels import (
 )
 from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
-from app.domain.tracker.agent_requests import OPENS, OPENS_AS
+from app.domain.tracker.agent_requests import OPENS, OPENS_AS, TOOLS
 from app.domain.words import READY_LABEL, Delivers, Trigger
 from app.errors import Invalid
 from app.records.tables import Project, Run
@@ -193,7 +192,7 @@ class LaunchSpecs:
         readable = [self._mirrors.objects(repository_of(project))]
         if lends and project.agent_token:
             facts |= self._token_facts(run, project)
-        if lends and is_opened_by_agent(run.provenance):
+        if lends and OPENS in run.provenance:
             lent = self._lend(project, private_home)
             env |= lent.environment
             readable.append(lent.folder)
@@ -287,7 +286,7 @@ class LaunchSpecs:
             told = {name: before.provenance[name] for name in names if name in before.provenance}
         else:
             is_new = run.pr_number is None and run.delivers == Delivers.CHANGE
-            is_theirs = is_new and bool(opening_tool(project.tracker, project.open_pr))
+            is_theirs = is_new and project.open_pr == OpenPr.AGENT and project.tracker in TOOLS
             account = project.pr_login or ""
             told = {OPENS: OpenPr.AGENT.value, OPENS_AS: account} if is_theirs else {}
         run.provenance = others | told

@@ -20,9 +20,10 @@ from app.domain.agents.prompt_parts import (
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
 from app.domain.projects.allowed_agents import gets_token
+from app.domain.projects.setting import OpenPr
 from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
-from app.domain.rules import opening_tool
+from app.domain.tracker.agent_requests import TOOLS
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger
@@ -164,12 +165,13 @@ class Prompts:
     ) -> Brief:
         """Add what project, repository and tracker say. Raises ForgeSilent, CannotRead."""
         is_new = brief.delivers is Delivers.CHANGE and brief.change is None
+        is_theirs = is_new and project.open_pr == OpenPr.AGENT
         informed = replace(
             brief,
             project=project.name,
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
-            opens_with=opening_tool(project.tracker, project.open_pr) if is_new else "",
+            opens_with=TOOLS.get(project.tracker, "") if is_theirs else "",
             may_comment=issue is not None and project.agent_token and gets_token(project),
         )
         if issue is None:

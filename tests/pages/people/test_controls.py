@@ -248,11 +248,11 @@ async def check_batch(
     for batch, control in ((failed, "retry-failed"), (waiting, "stop-batch")):
         assert (control in await look(person, f"/batches/{batch}")) == is_theirs
     bulk = (await api.order_bulk("retry", f"of-{failed}", batch_id=failed)).id
-    asked: tuple[Call[Any], ...] = (
+    asked: list[Call[Any]] = [
         batch_calls.order_bulk("retry", f"own-of-{failed}", batch_id=failed, status=["died"]),
         batch_calls.abort_bulk(bulk),
         batch_calls.stop_batch(waiting),
-    )
+    ]
     for call in asked:
         try:
             await house.api_of(person).ask(call)
