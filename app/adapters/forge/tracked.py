@@ -150,7 +150,7 @@ class TrackedForge:
     def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
         """Cancel the merge that the forge was to make by itself, if any."""
         row = self.store.change(repo.project_id, number)
-        if row is not None and row.merge_waits is not None:
+        if row is not None and row.may_merge_itself:
             self.remote.cancel_merge(repo, number, because)
             self.store.update_change(repo.project_id, number, merge_waits=None, merge_note=because)
 

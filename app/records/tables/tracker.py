@@ -252,8 +252,8 @@ class ChangeRequest(SQLModel, table=True):
     autoland_seen: str | None = None
     # what speaks for a merge by itself that is about to be tried
     landing: str | None = Field(default=None, sa_type=Text)
-    # what the forge waits for that is to merge it by itself, None if it is not, and the head that
-    # was to be merged
+    # what the forge waits for that is to merge it by itself, None if it is not; and the head that
+    # it was asked to merge, written before it is asked
     merge_waits: str | None = None
     merge_head: str | None = None
     # why the forge will not merge that head by itself after all
@@ -273,6 +273,11 @@ class ChangeRequest(SQLModel, table=True):
     def ci(self) -> dict[str, Any]:
         """The CI of its head, as the API shows it."""
         return read_ci(self.ci_seen, self.head_sha).as_data()
+
+    @property
+    def may_merge_itself(self) -> bool:
+        """True if its forge was asked to merge it, and nothing says that it will not."""
+        return self.merge_head is not None and self.merge_note is None
 
 
 class ChangeComment(SQLModel, table=True):

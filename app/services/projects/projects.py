@@ -16,6 +16,7 @@ from app.domain.projects.tags import tags_in_order, tags_problem
 from app.domain.words import FRAMEWORKS
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
 from app.records.feed import ObstacleRemoved, ProjectChanged
+from app.records.projects.change_ends import undecided
 from app.records.projects.project_ledger import NameInUse
 from app.records.tables import Project
 from app.services.concurrency import BoundedQueue
@@ -232,6 +233,11 @@ class ProjectService:
         project = self.find(project_id)
         if project.archived_at is not None:
             return project
+        for change in undecided(self._runs.stores, project_id):
+            if change.may_merge_itself:
+                raise ProjectBusy(
+                    f"The forge is to merge change request #{change.number}: cancel that first."
+                )
         archived = None
         if not self._runs.open_runs(project_id):
             archived = self._projects.archive(project_id, now)

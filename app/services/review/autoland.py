@@ -107,7 +107,8 @@ class AutolandService:
             if change.autoland_seen == seen:
                 return False
             because = why_left(rules, self._facts(project, change, tip))
-            if because is None and change.merge_head == change.head_sha:
+            was_dropped = change.merge_note is not None and change.merge_head == change.head_sha
+            if because is None and was_dropped:
                 because = "its forge was to merge it, and did not."
             if because is not None:
                 self._leave(change, because)

@@ -104,8 +104,8 @@ class ChangeService:
 
         `push_anyway` skips the push checks and allows a merge of more commits than it shows.
         A forge may be made to merge it later: then it is still open. With `head_sha`, only a
-        change at that commit is merged. `is_done`: origin's base holds
-        the change already, so that no approval could keep it out.
+        change at that commit is merged. `is_done`: origin's base holds it already, so that no
+        approval could keep it out.
         """
         project = self._project(project_id)
         repo = repository_of(project)
@@ -166,20 +166,21 @@ class ChangeService:
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
-            is_merged = self.merger.call_off(project, change, CLOSED)
-            is_merged = is_merged or bool(self.merger.merged_at_origin(project, [change]))
-            if not is_merged:
-                if change.closes is None and after is not AfterClose.PARK:
-                    raise Invalid.field("issue", "This change request closes no issue.")
+            if change.closes is None and after is not AfterClose.PARK:
+                raise Invalid.field("issue", "This change request closes no issue.")
+            merged_sha = self.merger.call_off(project, change, CLOSED)
+            if merged_sha is None and self.merger.merged_at_origin(project, [change]):
+                merged_sha = change.head_sha
+            if merged_sha is None:
                 if after is AfterClose.QUEUE:
                     self._refuse_more(project, change)
                 self.merger.close_there(project, change, because)
                 change = self._end(change, "closed", now, because=because, after=after)
-        if is_merged and project.forge_id is not None:
-            self.record_end(change, "merged", now, merged_sha=change.head_sha)
-        elif is_merged:
+        if merged_sha is not None and project.forge_id is not None:
+            self.record_end(change, "merged", now, merged_sha=merged_sha)
+        elif merged_sha is not None:
             self.merge(project_id, number, now, push_anyway=True, is_done=True)
-        if is_merged:
+        if merged_sha is not None:
             raise AlreadyEnded(
                 "Origin already shows this change as merged; it is now marked so here."
             )

@@ -8,6 +8,7 @@ import structlog
 
 from app.domain.words import MergeWait
 from app.errors import ForgeUnavailable, NotChecked
+from app.failpoints import failpoint
 from app.records.tables import ChangeRequest, Project
 from app.services.context import Context, repository_of
 from app.services.ports import (
@@ -41,7 +42,7 @@ class Merger:
         try:
             requests = self._forges.requests_of(project)
             if requests is not None:
-                return _merge_there(requests, repo, change, project.merge_style)
+                return self._merge_there(requests, repo, change, project.merge_style)
             return self._mirrors.merge(
                 repo,
                 base=change.base,
@@ -66,13 +67,40 @@ class Merger:
         )
         return updated or change
 
-    def call_off(self, project: Project, change: ChangeRequest, because: str) -> bool:
-        """Have a forge no longer merge a change by itself; return True if it has done so already.
+    def _merge_there(
+        self, requests: PullRequests, repo: Repository, change: ChangeRequest, style: str
+    ) -> MergeAnswer:
+        """Have a forge merge exactly what was reviewed."""
+        # first: after a crash or a lost answer the forge may be about to merge it by itself
+        self._write_head(change, change.head_sha)
+        failpoint("merge.before_forge")
+        merged = requests.merge(
+            repo,
+            change.number,
+            head_sha=change.head_sha,
+            message=_message_of(change),
+            style=style,
+        )
+        failpoint("merge.after_forge")
+        if merged.sha is None and merged.waits_for is None:
+            self._write_head(change, None)
+        if merged.sha is not None or merged.has_conflicts or merged.waits_for is not None:
+            because = merged.because and f"Not merged: {merged.because}."
+            return MergeAnswer(merged.sha, because, waits_for=merged.waits_for)
+        raise NotChecked(f"Not merged: {merged.because}.")
+
+    def _write_head(self, change: ChangeRequest, sha: str | None) -> None:
+        self._tracker.update_change(
+            change.project_id, change.number, merge_head=sha, merge_note=None
+        )
+
+    def call_off(self, project: Project, change: ChangeRequest, because: str) -> str | None:
+        """Have a forge no longer merge a change by itself; return the merge if it has made it.
 
         Does nothing about a change that it would not. Raises a Refusal.
         """
-        if change.merge_waits is None:
-            return False
+        if not change.may_merge_itself:
+            return None
         repo = repository_of(project)
         try:
             self._forge_of(project).cancel_merge(repo, change.number, because)
@@ -81,7 +109,10 @@ class Merger:
         except ForgeSilent as silence:
             words = f"The forge cannot be asked now to cancel its merge: {silence}."
             raise ForgeUnavailable(words) from silence
-        return change.number in states and states[change.number].state == "merged"
+        state = states.get(change.number)
+        if state is None or state.state != "merged":
+            return None
+        return state.merged_sha or change.head_sha
 
     def close_there(self, project: Project, change: ChangeRequest, because: str | None) -> None:
         """Close a change at the forge that keeps it, if one does. Raises a Refusal."""
@@ -113,23 +144,6 @@ class Merger:
         """Return True if the base, as it was last fetched, holds a change already."""
         base = self._mirrors.origin_tip(repo, change.base)
         return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
-
-
-def _merge_there(
-    requests: PullRequests, repo: Repository, change: ChangeRequest, style: str
-) -> MergeAnswer:
-    """Have a forge merge exactly what was reviewed."""
-    merged = requests.merge(
-        repo,
-        change.number,
-        head_sha=change.head_sha,
-        message=_message_of(change),
-        style=style,
-    )
-    if merged.sha is not None or merged.has_conflicts or merged.waits_for is not None:
-        because = merged.because and f"Not merged: {merged.because}."
-        return MergeAnswer(merged.sha, because, waits_for=merged.waits_for)
-    raise NotChecked(f"Not merged: {merged.because}.")
 
 
 def _message_of(change: ChangeRequest) -> str:

@@ -45,9 +45,9 @@ class ScheduledMerges:
         if project is None:
             raise NotFound
         with self._locks.holding(f"merge {project.id}"):
-            is_merged = self._changes.merger.call_off(project, change, because)
-        if is_merged:
-            self._changes.record_end(change, "merged", now, merged_sha=change.head_sha)
+            merged_sha = self._changes.merger.call_off(project, change, because)
+        if merged_sha is not None:
+            self._changes.record_end(change, "merged", now, merged_sha=merged_sha)
             raise AlreadyEnded("The forge has merged this change a moment ago.")
 
     def follow(
@@ -61,23 +61,36 @@ class ScheduledMerges:
         """Note what became of the scheduled merges of open changes; return how many changed.
 
         One whose head has moved is called off: nobody has seen what would be merged. Raises
-        ForgeSilent if that may succeed later.
+        ForgeSilent if the forge is to be asked later.
         """
         count = 0
         for change in changes:
             state = states.get(change.number)
-            if change.merge_waits is None or state is None:
+            if not change.may_merge_itself or state is None:
                 continue
             if state.state != "open":
                 self._note_unseen(change, state, now)
                 continue
             try:
-                count += self._follow(project, requests, change, state)
+                count += self._settle(project, requests, change, state)
             except ForgeSilent as silence:
-                if not silence.needs_attention:
+                # the trouble of one change holds up no other
+                if silence.retry_after is not None:
                     raise
                 log.warning("merge_not_followed", change=change.number, because=silence)
         return count
+
+    def _settle(
+        self, project: Project, requests: PullRequests, change: ChangeRequest, state: RequestState
+    ) -> bool:
+        """Follow a change unless somebody decides about it at this moment, or has done so since."""
+        with self._locks.holding(f"merge {project.id}", wait=False) as is_held:
+            known = self._tracker.change(project.id, change.number) if is_held else None
+            is_same = known is not None and (known.merge_waits, known.merge_head) == (
+                change.merge_waits,
+                change.merge_head,
+            )
+            return is_same and self._follow(project, requests, change, state)
 
     def _follow(
         self, project: Project, requests: PullRequests, change: ChangeRequest, state: RequestState
@@ -87,6 +100,10 @@ class ScheduledMerges:
             self._forge_of(project).cancel_merge(repo, change.number, MOVED)
             return True
         found = requests.scheduled(repo, change.number)
+        if found.waits_for is None and change.merge_waits is None:
+            # it was asked, and never got that, or refused it
+            self._tracker.update_change(project.id, change.number, merge_head=None)
+            return True
         if found.waits_for == change.merge_waits:
             return False
         note = None if found.waits_for else f"{found.because[:1].upper()}{found.because[1:]}."

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import AlreadyEnded, ForgeUnavailable
+from app.errors import AlreadyEnded, ForgeUnavailable, ProjectBusy
+from app.failpoints import FailpointHit
 from app.records.tables import ChangeRequest, Project
 from app.services.review.feedback import Wanted
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import shell
 from tests.fakes.forges.github.hosted import GithubHosted
@@ -298,3 +300,41 @@ def test_a_change_that_the_queue_drops_is_told_with_the_reason(queued: Scene) ->
     assert (queued.change.state, queued.change.merge_note) == ("open", "Failed checks.")
     assert "Not merged by itself: failed checks." in queued.sentence
     assert queued.merge().merge_waits == "queue"
+
+
+def test_after_a_crash_a_merge_that_the_forge_took_is_known_and_can_be_canceled(
+    scene: Scene,
+) -> None:
+    fail_at("merge.after_forge")
+    with pytest.raises(FailpointHit):
+        scene.merge()
+    clear_failpoints()
+    assert scene.change.merge_waits is None
+    assert scene.look() == 1
+    assert scene.change.merge_waits == "checks"
+    scene.services.scheduled_merges.cancel(
+        scene.project.id, scene.change.number, scene.plane.clock()
+    )
+    scene.shop.check(scene.change.number)
+    assert not scene.is_merged()
+
+
+def test_after_a_crash_before_the_forge_was_asked_nothing_waits(scene: Scene) -> None:
+    fail_at("merge.before_forge")
+    with pytest.raises(FailpointHit):
+        scene.merge()
+    clear_failpoints()
+    assert scene.change.merge_head is not None
+    assert scene.look() == 1
+    assert (scene.change.merge_head, scene.change.merge_note) == (None, None)
+    assert scene.look() == 0
+
+
+def test_a_project_is_not_archived_while_its_forge_is_to_merge_something(scene: Scene) -> None:
+    scene.merge()
+    with pytest.raises(ProjectBusy, match="cancel that first"):
+        scene.services.projects.archive(scene.project.id, scene.plane.clock())
+    scene.services.scheduled_merges.cancel(
+        scene.project.id, scene.change.number, scene.plane.clock()
+    )
+    scene.services.projects.archive(scene.project.id, scene.plane.clock())
