@@ -71,7 +71,7 @@ _NOTICES = {
     RESET: "The failure count is reset. Auto AFK runs continue if they are on.",
     STOPPED: "The run is stopped. Its work is kept.",
     MERGED: "The change is merged.",
-    SCHEDULED: "Its forge merges the change by itself.",
+    SCHEDULED: "Its forge will merge the change by itself.",
 }
 
 

@@ -180,7 +180,7 @@ def _merging(services: Services) -> APIRouter:
         """Merge a change request, push to origin, and close the issue that it closes.
 
         Where its forge has a merge queue, or waits for required checks, the change stays open with
-        `merge_waits`: the forge merges exactly these commits by itself.
+        `merge_waits`: the forge merges it by itself later.
 
         Commits that contain a secret or a file over the size limit, or that could not be checked
         for them, are refused unless `push_anyway` is true, here or when they were delivered.

@@ -11,6 +11,7 @@ from app.errors import AlreadyEnded, ForgeUnavailable, ProjectBusy
 from app.failpoints import FailpointHit
 from app.records.tables import ChangeRequest, Project
 from app.services.review.feedback import Wanted
+from tests.drivers.checked_runs import to_the_end
 from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import shell
@@ -55,10 +56,9 @@ class Scene:
         plane.ledgers.projects.change(self.project.id, checks=[check], autoland=RULES)
         issue = self.shop.write("Mend that", "", "ready-for-agent")
         plane.services.projects.change(self.project.id, agent_command=MORE)
-        run = plane.see_end(plane.start_running(plane.project(self.project.id), issue=issue))
+        started = plane.start_running(plane.project(self.project.id), issue=issue)
         # the agent, its check, and the delivery
-        for _ in range(9):
-            run = run if run.released_at else plane.see_end(run)
+        run = to_the_end(plane, started)
         assert run.delivery is not None, plane.lines(run)
         plane.clock.advance(1)
         self.look()
