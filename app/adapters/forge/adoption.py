@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -63,15 +62,23 @@ def with_note(text: str, note: str) -> str:
     # a text that was edited in a browser has other line ends
     if not note or note in text.replace("\r\n", "\n"):
         return text
-    room = MOST_TEXT - len(note)
-    return f"{text if len(text) <= room else f'{text[:room]} …'}\n\n{note}"
+    if len(text) > MOST_TEXT - len(note):
+        text = f"{text[: MOST_TEXT - len(note)]} …"
+    return f"{text}\n\n{note}"
 
 
-def opened_of(row: Row, state: str, since: datetime) -> OpenedRequest | None:
-    """Return the request of a row, None for one that was over before `since`.
+def opened_since(
+    rows: Iterable[Row], since: datetime, ending_of: Callable[[Row], str]
+) -> list[OpenedRequest]:
+    """Return the requests that are open, or ended at `since` or later.
 
-    It may have been commented on, and so changed, since then.
+    One that was over before may have been commented on, and so changed, since then.
     """
+    found = (_opened_of(row, ending_of(row), since) for row in rows)
+    return [one for one in found if one is not None]
+
+
+def _opened_of(row: Row, state: str, since: datetime) -> OpenedRequest | None:
     ended = moment_of(row.get("merged_at")) or moment_of(row.get("closed_at"))
     is_new = made_at(row) >= since
     if state != "open" and not is_new and (ended is None or ended < since):
@@ -115,4 +122,4 @@ def adopt(
             raise ForgeSilent(f"pull request #{number} was closed meanwhile")
     for double in order.doubles:
         forge.close(repo, double, TWICE.format(number=number))
-    return replace(updated, kind="pull_request")
+    return updated

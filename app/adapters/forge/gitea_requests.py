@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from app.adapters.forge.adoption import TWICE, adopt, opened_of, with_note
+from app.adapters.forge.adoption import TWICE, adopt, opened_since, with_note
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import (
     DRAFT,
@@ -80,9 +80,7 @@ class GiteaRequests(GiteaSchedules):
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
         """Return the open pull requests of a branch, and those that ended at `since` or later."""
-        rows, earliest = self._on(repo, branch, since), self._cut(since)
-        found = (opened_of(row, ending_of(row), earliest) for row in rows)
-        return [one for one in found if one is not None]
+        return opened_since(self._on(repo, branch, since), self._cut(since), ending_of)
 
     def _on(self, repo: Repository, branch: str, since: datetime | None) -> list[Row]:
         """Return the open pull requests of a branch, and those touched since, by number."""

@@ -44,7 +44,7 @@ class GiteaSchedules(GiteaReviews):
         return Scheduled(MergeWait.CHECKS)
 
     def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
-        """Have a pull request no longer merged by itself."""
+        """Cancel the scheduled merge of a pull request."""
         answer = self.client.send("DELETE", f"{path_of(repo)}/pulls/{number}/merge")
         if answer.status == 404:
             # none was scheduled, unless the repository is hidden

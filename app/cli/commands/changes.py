@@ -112,7 +112,7 @@ def merge_change(
 def cancel_merge(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Have the forge not merge a change by itself after all."""
+    """Cancel the merge that a change waits for at its forge."""
     server, project_id = _place(project, data_dir)
     canceled = server.ask(tracker_calls.cancel_merge(project_id, number))
     _print_result(canceled, json_only=json_only)

@@ -311,7 +311,9 @@ class ParkedService:
         try:
             if theirs and self._openings.has_others(theirs[-1], project):
                 return
-        except ForgeSilent as silence:
+            if theirs:
+                self._mirrors.fetch(repo)
+        except (ForgeSilent, OriginProblem) as silence:
             log.info("branch_left_at_origin", branch=theirs[-1].work_branch, because=silence)
             return
         for head in self._handovers.pushed_by(ours) | self._pushed_by_agents(repo, theirs):
@@ -332,7 +334,6 @@ class ParkedService:
             if run.head_sha is None or run.base_sha is None or run.delivery is not None:
                 continue
             try:
-                self._mirrors.fetch(repo)
                 there = self._mirrors.origin_tip(repo, run.work_branch)
                 if there is None or not self._mirrors.stat(repo, run.base_sha, there).commits:
                     continue

@@ -35,7 +35,7 @@ class ChangeHeads:
         return self._forge_of(project).change(repository_of(project), run.pr_number)
 
     def cancel_merge(self, project: Project, run: Run) -> None:
-        """Have a forge no longer merge the change that a run adds to. Raises ForgeSilent.
+        """Cancel the scheduled merge of the change that a run adds to. Raises ForgeSilent.
 
         A person has yet to see what is added.
         """

@@ -238,7 +238,7 @@ class Launcher:
         return launched
 
     def _keep(self, run: Run, kept: Kept) -> None:
-        # first: a Stop after this finds its processes, and a crash what its agent was told
+        # before it starts: a Stop finds its processes, and a crash forgets nothing of it
         told: RunColumns = {"supervisor": dict(kept), "provenance": run.provenance}
         self._runs.update_fields(run.id, run.project_id, **told)
         failpoint("after_keep")

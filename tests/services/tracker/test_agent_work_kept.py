@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.records.tables import Run
 from tests.builders.parked import discard, listed
 from tests.drivers.agent_openings import (
     Scene,
@@ -14,16 +15,21 @@ from tests.drivers.agent_openings import (
 __all__ = ["scene_at_a_twin"]
 
 
+def squash_by_hand(scene: Scene, number: int, run: Run) -> None:
+    """Add a commit, squash it all into the base, and delete the branch, as a person does there."""
+    shop = scene.shop
+    shop.git.commit(shop.place, run.work_branch, "by-hand.txt", "by hand")
+    shop.merge(number, style="squash")
+    shop.git.run("update-ref", "-d", f"refs/heads/{run.work_branch}", at=shop.place)
+
+
 def test_one_merged_with_commits_that_are_not_ours_is_the_delivery(scene: Scene) -> None:
     plane, shop = scene.plane, scene.shop
     project = scene.add(request_to(), stays=True)
     run = plane.start_running(project, task="Fix it.")
     plane.wait(lambda: shop.pulls, "the pull request")
     (number,) = shop.pulls
-    # a person adds a commit there, merges, and deletes the branch
-    shop.git.commit(shop.place, run.work_branch, "more.txt", "by hand")
-    shop.merge(number, style="squash")
-    shop.git.run("update-ref", "-d", f"refs/heads/{run.work_branch}", at=shop.place)
+    squash_by_hand(scene, number, run)
     plane.clock.advance(65)
     plane.reap(run)
     run = plane.see_end(run)
@@ -107,10 +113,7 @@ def test_commits_that_a_squashed_request_never_had_are_kept(scene: Scene) -> Non
     run = plane.start_running(project, task="Fix it.")
     plane.wait(lambda: shop.pulls, "the pull request")
     (number,) = shop.pulls
-    # a person adds a commit there, squashes them into the base, and deletes the branch
-    shop.git.commit(shop.place, run.work_branch, "more2.txt", "by hand")
-    shop.merge(number, style="squash")
-    shop.git.run("update-ref", "-d", f"refs/heads/{run.work_branch}", at=shop.place)
+    squash_by_hand(scene, number, run)
     run = plane.see_end(run)
     assert run.status == "succeeded", plane.lines(run)
     own = plane.tip(run)

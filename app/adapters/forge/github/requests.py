@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
-from app.adapters.forge.adoption import adopt, opened_of, with_note
+from app.adapters.forge.adoption import adopt, opened_since, with_note
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
 from app.adapters.forge.gitea_rows import (
@@ -95,9 +95,7 @@ class GithubRequests(GithubSchedules):
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
         """Return the open pull requests of a branch, and those that ended at `since` or later."""
-        rows, earliest = self._on(repo, branch, "all"), self._cut(since)
-        found = (opened_of(row, ending_of(row), earliest) for row in rows)
-        return [one for one in found if one is not None]
+        return opened_since(self._on(repo, branch, "all"), self._cut(since), ending_of)
 
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""

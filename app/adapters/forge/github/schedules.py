@@ -57,7 +57,7 @@ class GithubSchedules(GithubReader):
         return Scheduled(None, _why_dropped(row))
 
     def cancel_merge(self, repo: Repository, number: int, because: str) -> None:
-        """Have a pull request no longer merged by itself."""
+        """Cancel the scheduled merge of a pull request."""
         row = self._standing(repo, number)
         waits_for = _waits_for(row)
         if waits_for is None or text_of(row, "state") != "OPEN":
