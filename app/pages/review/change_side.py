@@ -106,7 +106,7 @@ class ChangeSide:
         self._marks.set_content(marks_html(view) if is_open else "")
         self._acts.set_visibility(is_open)
         self._merge.set_text(word or "Merge")
-        # what conflicts, the forge cannot merge either
+        # a merge that the forge is to make can only be canceled
         self._merge.set_visibility(change.merge_waits is None)
         self._cancel.set_visibility(change.merge_waits is not None)
         is_off = bool(self._why or word)
